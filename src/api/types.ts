@@ -1,0 +1,87 @@
+import type { PodRequest } from '../pods/types.ts';
+
+/**
+ * The agent's local API: JSON over HTTP on a unix socket (/run/millrace/INSTANCE/agent.sock, mode 0600).
+ *
+ *   GET    /v1/status         → AgentStatus
+ *   GET    /v1/pods           → PodStatus[]
+ *   PUT    /v1/pods           ← PodRequest        → PodStatus     enrol, or change what is enrolled
+ *   DELETE /v1/pods/NAME      (NAME percent-encoded)              release
+ *   PUT    /v1/services       ← ServiceEntry[]                    the whole table; flows that no proxy sees are translated by it
+ *
+ * Errors: HTTP 4xx/5xx with ApiError as the body.
+ */
+export interface ApiError {
+  readonly code: string;
+  readonly message: string;
+  readonly cure: string | null;
+}
+
+/** One virtual address and port of a service, and the pods behind it. */
+export interface ServiceEntry {
+  readonly address: string;
+  readonly port: number;
+  readonly protocol: 'TCP';
+  readonly backends: readonly { readonly address: string; readonly port: number }[];
+}
+
+export interface ListenerStatus {
+  readonly role: 'outbound' | 'inbound';
+  readonly port: number;
+  /** Whether the kernel knows a listening socket of the proxy for this port. */
+  readonly present: boolean;
+}
+
+export interface PodStatus {
+  readonly name: string;
+  readonly netns: string;
+  /** The network namespace cookie, decimal: it does not fit a JSON number. */
+  readonly cookie: string;
+  readonly backend: PodRequest['backend'];
+  readonly meshed: boolean;
+  readonly addresses: readonly string[];
+  readonly listeners: readonly ListenerStatus[];
+  /** What is not as desired, in words; empty when all is well. */
+  readonly problems: readonly string[];
+}
+
+export interface ProgramStatus {
+  readonly name: string;
+  readonly id: number;
+  readonly tag: string;
+  readonly attached: string;
+  /** Verified instructions. */
+  readonly instructions: number;
+  /** Runs and nanoseconds since statistics were switched on; null while they are off (agent --stats). */
+  readonly runs: number | null;
+  readonly nanoseconds: number | null;
+}
+
+export interface MapStatus {
+  readonly name: string;
+  readonly type: string;
+  readonly entries: number | null;
+  readonly maxEntries: number;
+  readonly bytes: number;
+}
+
+export interface AgentStatus {
+  readonly instance: string;
+  readonly version: string;
+  readonly pid: number;
+  readonly startedAt: string;
+  /** Milliseconds from process start until all pods were redirected. */
+  readonly readyAfterMs: number;
+  /** true: found the pins of an earlier agent and took them over. */
+  readonly adopted: boolean;
+  readonly cgroup: string;
+  readonly pins: string;
+  readonly abiVersion: number;
+  readonly rssBytes: number;
+  readonly programs: readonly ProgramStatus[];
+  readonly maps: readonly MapStatus[];
+  readonly counters: Readonly<Record<string, number>>;
+  readonly pods: readonly PodStatus[];
+  readonly drift: { readonly repaired: number; readonly last: string | null };
+  readonly lostEvents: number;
+}

@@ -1,0 +1,48 @@
+/** A request to enrol a network namespace as a pod. What `millrace pod add`, the lab and (on a cluster) the watch produce. */
+export interface PodRequest {
+  /** `namespace/name`, or a bare name for namespaces outside a cluster. */
+  readonly name: string;
+  /** A path to a network namespace: /run/netns/X, /proc/PID/ns/net. */
+  readonly netns: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** The pod's /proc/PID/uid_map and gid_map in the kernel's format, where it has a user namespace of its own. */
+  readonly uidMap: string | null;
+  /** false: known (names, service translation) but not redirected. */
+  readonly meshed: boolean;
+  /** Who redirects: our programs, or rules of iptables in the pod (then the programs leave captured flows alone). */
+  readonly backend: 'sk_lookup' | 'bind' | 'iptables';
+}
+
+/** A port number, 1–65535. */
+export type Port = number;
+
+export interface Cidr {
+  readonly family: 4 | 6;
+  /** 16 bytes for IPv6, 4 for IPv4; host bits cleared. */
+  readonly address: Uint8Array;
+  readonly prefix: number;
+}
+
+/** What the annotations and the injector say of one pod's redirection. Values as in Istio (contract A.1), defaults filled in. */
+export interface RedirectConfig {
+  /** NONE: the pod is left alone. TPROXY is accepted and treated as REDIRECT by eBPF (sources are kept anyway). */
+  readonly interceptionMode: 'REDIRECT' | 'TPROXY' | 'NONE';
+  readonly outboundPort: Port;
+  readonly inboundPort: Port;
+  readonly tunnelPort: Port;
+  /** Ids in the pod's own user namespace. */
+  readonly proxyUids: readonly number[];
+  readonly proxyGids: readonly number[];
+  readonly inboundPorts: { readonly kind: 'all'; readonly except: readonly Port[] } | { readonly kind: 'only'; readonly ports: readonly Port[] };
+  readonly outboundRanges: { readonly kind: 'all' } | { readonly kind: 'only'; readonly cidrs: readonly Cidr[] };
+  readonly outboundRangesExcluded: readonly Cidr[];
+  readonly outboundPortsIncluded: readonly Port[];
+  readonly outboundPortsExcluded: readonly Port[];
+  /** 127.0.0.1/32 unless told; always a part of 127.0.0.0/8. */
+  readonly loopback: Cidr;
+  readonly excludeInterfaces: readonly string[];
+  readonly rerouteInterfaces: readonly string[];
+  /** false: IPv6 is left alone in both directions. */
+  readonly ipv6: boolean;
+}
