@@ -34,6 +34,7 @@ export const errorCodes = {
   LIBRARY_MISSING: 'a shared library is missing',
   // the agent and the lab
   AGENT_UNREACHABLE: 'no agent answers on its socket',
+  AGENT_REFUSED: 'the process that was asked refused',
   AGENT_RUNNING: 'another agent of this instance is running',
   LAB_RUNNING: 'a lab of this instance is running',
   LAB_NOT_RUNNING: 'no lab of this instance is running',
