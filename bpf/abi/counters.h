@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MR_ABI_COUNTERS_H
+#define MR_ABI_COUNTERS_H
+
+/* Indices of the per-CPU counters. A number is never reused. */
+enum mr_counter {
+	MR_COUNT_OUTBOUND_REDIRECTED = 0,
+	MR_COUNT_OUTBOUND_SELF_HOP = 1,
+	MR_COUNT_OUTBOUND_DIRECT = 2,
+	MR_COUNT_OUTBOUND_TRANSLATED = 3,
+	MR_COUNT_INBOUND_STEERED = 4,
+	MR_COUNT_INBOUND_DIRECT = 5,
+	/* the proxy does not listen: refused, never passed by */
+	MR_COUNT_INBOUND_REFUSED = 6,
+	MR_COUNT_BIND_REWRITTEN = 7,
+	MR_COUNT_ORIGIN_HANDED_OVER = 8,
+	MR_COUNT_ORIGIN_ANSWERED = 9,
+	MR_COUNT_PEER_ANSWERED = 10,
+	MR_COUNT_LISTENER_ADDED = 11,
+	/* a socket on a proxy port that does not belong to the proxy */
+	MR_COUNT_LISTENER_FOREIGN = 12,
+	/* no memory for what is kept with a socket: the call was refused */
+	MR_COUNT_ERROR_STORAGE = 13,
+	MR_COUNT_ERROR_HANDOVER = 14,
+	MR_COUNT_ERROR_LISTENER = 15,
+	MR_COUNT_ERROR_SOURCE_BIND = 16,
+	MR_COUNT_ERROR_ASSIGN = 17,
+	MR_COUNT_ERROR_EVENT_LOST = 18,
+	MR_COUNT_MAX = 19,
+};
+
+#endif

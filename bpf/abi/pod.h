@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MR_ABI_POD_H
+#define MR_ABI_POD_H
+
+#include <linux/types.h>
+
+/*
+ * Addresses are 16 bytes everywhere; an IPv4 address is the IPv4-mapped one
+ * (::ffff:a.b.c.d), so that AF_INET, AF_INET6 and v4-mapped sockets share one
+ * code path.
+ */
+
+enum mr_pod_flags {
+	/* connect() of the applications is rewritten to the proxy */
+	MR_POD_OUTBOUND = 1 << 0,
+	/* new connections to the pod are steered to the proxy by sk_lookup */
+	MR_POD_INBOUND_LOOKUP = 1 << 1,
+	/* bind() of the applications is rewritten to loopback */
+	MR_POD_INBOUND_BIND = 1 << 2,
+	/* includeOutboundIPRanges is "*" */
+	MR_POD_OUTBOUND_ALL = 1 << 3,
+	/* includeInboundPorts is "*" */
+	MR_POD_INBOUND_ALL = 1 << 4,
+	/* IPv6 is redirected too; without it IPv6 is left alone both ways */
+	MR_POD_IPV6 = 1 << 5,
+	/* an include range lies in loopback: applications' own loopback is captured */
+	MR_POD_LOOPBACK_INCLUDED = 1 << 6,
+	/* service addresses of flows that no proxy sees are translated */
+	MR_POD_TRANSLATE = 1 << 7,
+	/* fd6d:696c:6c72:6163::/64 is local in the pod: IPv6 destinations can be spread */
+	MR_POD_SPREAD6 = 1 << 8,
+};
+
+/* One pod, found by its network namespace cookie. Ids are kernel ids (initial user namespace). */
+struct mr_pod {
+	__u32 flags;
+	__u16 uid_count;
+	__u16 gid_count;
+	__u32 uids[8];
+	__u32 gids[8];
+	__u16 outbound_port;
+	__u16 inbound_port;
+	__u16 tunnel_port;
+	__u16 pad;
+	/* source of redirected connections; all zero: none of this family */
+	__u8 addr4[16];
+	__u8 addr6[16];
+};
+_Static_assert(sizeof(struct mr_pod) == 112, "struct mr_pod is ABI");
+
+enum mr_range_flags {
+	/* an address of the pod itself: the route would go through lo */
+	MR_RANGE_LOCAL = 1 << 0,
+	/* the loopback range that is never redirected (127.0.0.1/32, ::1) */
+	MR_RANGE_LOOPBACK = 1 << 1,
+	MR_RANGE_INCLUDE = 1 << 2,
+	MR_RANGE_EXCLUDE = 1 << 3,
+};
+
+/*
+ * Longest prefix match. The value holds the flags of *every* configured range
+ * that covers the prefix (user space computes the union), because an excluded
+ * range beats an included one whatever their lengths.
+ * prefixlen counts from family: 32 + 64 + (IPv4: 96 + n, IPv6: n).
+ */
+struct mr_range_key {
+	__u32 prefixlen;
+	__u32 family;
+	__u64 cookie;
+	__u8 addr[16];
+};
+_Static_assert(sizeof(struct mr_range_key) == 32, "struct mr_range_key is ABI");
+
+struct mr_range {
+	__u32 flags;
+};
+
+enum mr_port_flags {
+	MR_PORT_OUTBOUND_EXCLUDE = 1 << 0,
+	MR_PORT_OUTBOUND_INCLUDE = 1 << 1,
+	MR_PORT_INBOUND_INCLUDE = 1 << 2,
+	MR_PORT_INBOUND_EXCLUDE = 1 << 3,
+};
+
+struct mr_port_key {
+	__u64 cookie;
+	__u32 port;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct mr_port_key) == 16, "struct mr_port_key is ABI");
+
+struct mr_port {
+	__u32 flags;
+};
+
+#endif

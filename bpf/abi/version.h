@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MR_ABI_VERSION_H
+#define MR_ABI_VERSION_H
+
+/*
+ * The layout of every pinned map together. A change that an older agent's maps
+ * cannot hold takes the next number; an agent that finds another number refuses
+ * to adopt (ABI_MISMATCH).
+ */
+enum mr_abi {
+	MR_ABI_VERSION = 1,
+};
+
+/* Sizes of the maps: how much one node can hold. */
+enum mr_size {
+	MR_SIZE_PODS = 1024,
+	MR_SIZE_RANGES = 131072,
+	MR_SIZE_PORTS = 65536,
+	MR_SIZE_HANDOVERS = 65536,
+	MR_SIZE_LISTENERS = 16384,
+	MR_SIZE_SERVICES = 16384,
+	MR_SIZE_BACKENDS = 131072,
+	MR_SIZE_EVENTS_BYTES = 262144,
+	MR_SIZE_OWNERS = 8,
+	MR_SIZE_LISTENER_SLOTS = 4,
+};
+
+#endif
