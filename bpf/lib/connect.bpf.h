@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MR_LIB_CONNECT_H
+#define MR_LIB_CONNECT_H
+
+#include <linux/in.h>
+#include <linux/in6.h>
+
+#include "lib/count.bpf.h"
+#include "lib/event.bpf.h"
+#include "lib/outbound.bpf.h"
+#include "lib/service.bpf.h"
+
+#define MR_SOCK_STREAM 1
+#define MR_IPPROTO_MPTCP 262
+
+/* cgroup programs: 1 lets the call go on, 0 refuses it with EPERM */
+#define MR_ALLOW 1
+#define MR_REFUSE 0
+
+/* Gives an unbound socket a source address and leaves the port to connect(). */
+static __always_inline int mr_bind_source(struct bpf_sock_addr *ctx, const struct mr_address *src)
+{
+	if (ctx->family == MR_AF_INET) {
+		struct sockaddr_in sa = {
+			.sin_family = MR_AF_INET,
+			.sin_addr.s_addr = src->word[3],
+		};
+
+		return bpf_bind(ctx, (struct sockaddr *)&sa, sizeof(sa));
+	} else {
+		struct sockaddr_in6 sa = { .sin6_family = MR_AF_INET6 };
+
+		__builtin_memcpy(&sa.sin6_addr, src, 16);
+		return bpf_bind(ctx, (struct sockaddr *)&sa, sizeof(sa));
+	}
+}
+
+/*
+ * Chooses where the connection goes instead of flow->dst, and binds its source,
+ * so that the proxy sees the pod's address and not 127.0.0.1.
+ */
+static __always_inline struct mr_address
+mr_proxy_address(struct bpf_sock_addr *ctx, const struct mr_pod *pod, const struct mr_flow *f,
+		 __u16 bound_port, __u16 proxy_port)
+{
+	int ipv4 = mr_is_ipv4(&f->dst);
+	struct mr_listener_key lk = {
+		.cookie = f->cookie,
+		.port = proxy_port,
+		.family = ipv4 ? 4 : 6,
+	};
+	struct mr_address source = mr_load(ipv4 ? pod->addr4 : pod->addr6);
+	struct mr_listener_addr *listener;
+
+	/* to itself the pod speaks from the address it speaks to, loopback from 127.0.0.1 */
+	if (f->local)
+		source = f->dst;
+	if (mr_is_wildcard(&f->src) && !mr_is_loopback(&source) && !mr_is_wildcard(&source)) {
+		/* a port without an address (bind 0.0.0.0:5555) cannot be rebound: the route must choose the source */
+		if (bound_port || mr_bind_source(ctx, &source)) {
+			if (!bound_port)
+				mr_count(MR_COUNT_ERROR_SOURCE_BIND);
+			return source;
+		}
+	}
+	listener = bpf_map_lookup_elem(&mr_listener_addrs, &lk);
+	if (listener)
+		return mr_load(listener->addr);
+	if (ipv4)
+		return mr_spread4(&f->dst, f->dport);
+	if (pod->flags & MR_POD_SPREAD6)
+		return mr_spread6(&f->dst, f->dport);
+	return (struct mr_address){ .word = { 0, 0, 0, bpf_htonl(1) } };
+}
+
+static __always_inline void mr_remember(struct mr_socket *s, __u32 flag, const struct mr_flow *f)
+{
+	s->flags |= flag;
+	s->origin_port = f->dport;
+	mr_store(s->origin, &f->dst);
+}
+
+/*
+ * The decision for one connect(). f has cookie, src, dst and dport; on return dst
+ * and dport are where to connect. Returns MR_ALLOW or MR_REFUSE.
+ */
+static __always_inline int mr_connect(struct bpf_sock_addr *ctx, struct mr_flow *f, __u16 bound_port)
+{
+	struct mr_pod *pod = bpf_map_lookup_elem(&mr_pods, &f->cookie);
+	enum mr_outbound way;
+	struct mr_socket *s;
+	__u16 proxy_port;
+
+	if (!pod || ctx->type != MR_SOCK_STREAM)
+		return MR_ALLOW;
+	if (ctx->protocol != IPPROTO_TCP && ctx->protocol != MR_IPPROTO_MPTCP)
+		return MR_ALLOW;
+	if (!mr_is_ipv4(&f->dst) && !(pod->flags & MR_POD_IPV6) && !(pod->flags & MR_POD_TRANSLATE))
+		return MR_ALLOW;
+	if (!ctx->sk)
+		return MR_ALLOW;
+	s = bpf_sk_storage_get(&mr_sockets, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!s) {
+		mr_count(MR_COUNT_ERROR_STORAGE);
+		mr_emit(MR_EVENT_STORAGE_FAILED, f->cookie, 12, 0, &f->dst, f->dport, 0);
+		return MR_REFUSE;
+	}
+	/* created before the pod was enrolled: the caller is the best that is known */
+	if (!(s->flags & MR_SOCKET_STAMPED))
+		mr_stamp(s);
+	/* a socket may be disconnected and connected again */
+	s->flags &= ~(MR_SOCKET_REDIRECTED | MR_SOCKET_TRANSLATED);
+	f->uid = s->uid;
+	f->gid = s->gid;
+
+	way = mr_decide_outbound(pod, f);
+	if (way == MR_OUTBOUND_DIRECT) {
+		struct mr_flow dialled = *f;
+
+		if ((pod->flags & MR_POD_TRANSLATE) && mr_translate(&f->dst, &f->dport)) {
+			mr_remember(s, MR_SOCKET_TRANSLATED, &dialled);
+			mr_count(MR_COUNT_OUTBOUND_TRANSLATED);
+			return MR_ALLOW;
+		}
+		mr_count(MR_COUNT_OUTBOUND_DIRECT);
+		return MR_ALLOW;
+	}
+	/* redirected by somebody else (iptables in the pod): hands off */
+	if (!(pod->flags & MR_POD_OUTBOUND))
+		return MR_ALLOW;
+	if (!mr_is_ipv4(&f->dst) && !(pod->flags & MR_POD_IPV6))
+		return MR_ALLOW;
+
+	mr_remember(s, MR_SOCKET_REDIRECTED, f);
+	proxy_port = way == MR_OUTBOUND_SELF_HOP ? pod->inbound_port : pod->outbound_port;
+	f->dst = mr_proxy_address(ctx, pod, f, bound_port, proxy_port);
+	f->dport = proxy_port;
+	mr_count(way == MR_OUTBOUND_SELF_HOP ? MR_COUNT_OUTBOUND_SELF_HOP
+					     : MR_COUNT_OUTBOUND_REDIRECTED);
+	return MR_ALLOW;
+}
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MR_LIB_KERNEL_H
+#define MR_LIB_KERNEL_H
+
+#include <linux/types.h>
+
+/*
+ * The few kernel structures that the programs look into, with only the members
+ * they read; CO-RE finds the real offsets at load. A generated vmlinux.h would
+ * tie the build to one machine's kernel.
+ */
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+	__u32 val;
+} kuid_t;
+
+typedef struct {
+	__u32 val;
+} kgid_t;
+
+struct cred {
+	kuid_t fsuid;
+	kgid_t fsgid;
+};
+
+struct task_struct {
+	const struct cred *cred;
+};
+
+struct sock_common {
+	unsigned char skc_ipv6only : 1;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+};
+
+struct inet_sock {
+	struct sock sk;
+};
+
+struct inet_connection_sock {
+	struct inet_sock icsk_inet;
+};
+
+struct tcp_sock {
+	struct inet_connection_sock inet_conn;
+};
+
+#pragma clang attribute pop
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MR_LIB_LISTENER_H
+#define MR_LIB_LISTENER_H
+
+#include "lib/count.bpf.h"
+#include "lib/event.bpf.h"
+#include "lib/identity.bpf.h"
+#include "lib/tuple.bpf.h"
+
+/*
+ * listen(): the proxy's sockets on its two ports become known without anybody
+ * telling. A socket of somebody else on these ports is reported and never used:
+ * an application cannot take the proxy's place by being first.
+ */
+static __always_inline void mr_on_listen(struct bpf_sock_ops *ops)
+{
+	__u64 cookie = bpf_get_netns_cookie(ops);
+	struct mr_pod *pod = bpf_map_lookup_elem(&mr_pods, &cookie);
+	struct mr_listener_key key = { .cookie = cookie, .port = ops->local_port };
+	struct bpf_sock *sk = ops->sk;
+	struct mr_address local;
+	struct mr_socket *s;
+	long err = -1;
+
+	if (!pod || !sk)
+		return;
+	if (ops->local_port != pod->outbound_port && ops->local_port != pod->inbound_port)
+		return;
+	s = bpf_sk_storage_get(&mr_sockets, sk, 0, 0);
+	local = mr_ops_local(ops);
+	key.family = ops->family == MR_AF_INET ? 4 : 6;
+	if (!s || !mr_is_proxy(pod, s)) {
+		mr_count(MR_COUNT_LISTENER_FOREIGN);
+		mr_emit(MR_EVENT_LISTENER_FOREIGN, cookie, 0, s ? s->uid : ~0u, &local, key.port,
+			key.family);
+		return;
+	}
+	if (mr_is_wildcard(&local)) {
+		bpf_map_delete_elem(&mr_listener_addrs, &key);
+	} else {
+		struct mr_listener_addr value;
+
+		mr_store(value.addr, &local);
+		bpf_map_update_elem(&mr_listener_addrs, &key, &value, BPF_ANY);
+	}
+	for (int i = 0; i < MR_SIZE_LISTENER_SLOTS; i++) {
+		key.slot = i;
+		err = bpf_sock_hash_update(ops, &mr_listeners, &key, BPF_NOEXIST);
+		if (!err)
+			break;
+	}
+	/* all slots taken by its siblings: any of them will do */
+	if (err && err != -17)
+		mr_count(MR_COUNT_ERROR_LISTENER);
+	mr_count(MR_COUNT_LISTENER_ADDED);
+	mr_emit(MR_EVENT_LISTENER, cookie, 0, s->uid, &local, key.port, key.family);
+}
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MR_LIB_MAPS_H
+#define MR_LIB_MAPS_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "abi/counters.h"
+#include "abi/events.h"
+#include "abi/pod.h"
+#include "abi/service.h"
+#include "abi/socket.h"
+#include "abi/version.h"
+
+/* Every map is pinned under its name; an incompatible change is a new _vN. */
+
+/* network namespace cookie -> pod */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MR_SIZE_PODS);
+	__type(key, __u64);
+	__type(value, struct mr_pod);
+} mr_pods SEC(".maps");
+
+/* pod, address -> what the pod's configuration says of it */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, MR_SIZE_RANGES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct mr_range_key);
+	__type(value, struct mr_range);
+} mr_ranges SEC(".maps");
+
+/* pod, port -> what the pod's configuration says of it */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MR_SIZE_PORTS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct mr_port_key);
+	__type(value, struct mr_port);
+} mr_ports SEC(".maps");
+
+/* socket -> identity at creation, original destination */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct mr_socket);
+} mr_sockets SEC(".maps");
+
+/* connection to the proxy -> original destination, from SYN until accepted */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MR_SIZE_HANDOVERS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct mr_tuple);
+	__type(value, struct mr_origin);
+} mr_handovers SEC(".maps");
+
+/* pod, proxy port -> the proxy's listening sockets */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, MR_SIZE_LISTENERS);
+	__type(key, struct mr_listener_key);
+	__type(value, __u64);
+} mr_listeners SEC(".maps");
+
+/* pod, proxy port (slot 0) -> the address it is bound to, if not the wildcard */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MR_SIZE_LISTENERS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct mr_listener_key);
+	__type(value, struct mr_listener_addr);
+} mr_listener_addrs SEC(".maps");
+
+/* virtual address and port -> generation of backends */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MR_SIZE_SERVICES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct mr_service_key);
+	__type(value, struct mr_service);
+} mr_services SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MR_SIZE_BACKENDS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct mr_backend_key);
+	__type(value, struct mr_backend);
+} mr_backends SEC(".maps");
+
+/* enum mr_counter -> count, summed over CPUs by the reader */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MR_COUNT_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} mr_counters SEC(".maps");
+
+/* struct mr_event */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, MR_SIZE_EVENTS_BYTES);
+} mr_events SEC(".maps");
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MR_LIB_POD_H
+#define MR_LIB_POD_H
+
+#include "lib/address.bpf.h"
+#include "lib/maps.bpf.h"
+
+static __always_inline __u32 mr_range_flags_of(__u64 cookie, const struct mr_address *a)
+{
+	struct mr_range_key key = {
+		.prefixlen = 32 + 64 + 128,
+		.family = mr_is_ipv4(a) ? 4 : 6,
+		.cookie = cookie,
+	};
+	struct mr_range *range;
+
+	mr_store(key.addr, a);
+	range = bpf_map_lookup_elem(&mr_ranges, &key);
+	return range ? range->flags : 0;
+}
+
+static __always_inline __u32 mr_port_flags_of(__u64 cookie, __u16 port)
+{
+	struct mr_port_key key = { .cookie = cookie, .port = port };
+	struct mr_port *value = bpf_map_lookup_elem(&mr_ports, &key);
+
+	return value ? value->flags : 0;
+}
+
+#endif

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* sk_lookup: new connections to the pod go to the proxy's listener. */
+#include "lib/connect.bpf.h"
+#include "lib/inbound.bpf.h"
+
+/*
+ * There is no helper that tells sk_lookup its network namespace (checked on
+ * 6.18), and addresses may be the same in two pods. So every pod gets its own
+ * copy of this program, in which user space has replaced this constant by the
+ * pod's cookie.
+ */
+static __always_inline __u64 mr_own_cookie(void)
+{
+	__u64 cookie;
+
+	asm volatile("%[cookie] = 0x6d696c6c72616365 ll" : [cookie] "=r"(cookie));
+	return cookie;
+}
+
+static __always_inline int mr_steer(struct bpf_sk_lookup *ctx, __u64 cookie, __u16 port)
+{
+	struct mr_listener_key key = { .cookie = cookie, .port = port };
+
+	/* an IPv6 listener that is not IPV6_V6ONLY serves IPv4 too, so it is tried second */
+	for (int i = 0; i < 2 * MR_SIZE_LISTENER_SLOTS; i++) {
+		struct bpf_sock *sk;
+		long err;
+
+		if (ctx->family == MR_AF_INET)
+			key.family = i < MR_SIZE_LISTENER_SLOTS ? 4 : 6;
+		else if (i < MR_SIZE_LISTENER_SLOTS)
+			key.family = 6;
+		else
+			break;
+		key.slot = i % MR_SIZE_LISTENER_SLOTS;
+		sk = bpf_map_lookup_elem(&mr_listeners, &key);
+		if (!sk)
+			continue;
+		err = bpf_sk_assign(ctx, sk, 0);
+		bpf_sk_release(sk);
+		if (!err) {
+			mr_count(MR_COUNT_INBOUND_STEERED);
+			return SK_PASS;
+		}
+		mr_count(MR_COUNT_ERROR_ASSIGN);
+	}
+	mr_count(MR_COUNT_INBOUND_REFUSED);
+	return SK_DROP;
+}
+
+SEC("sk_lookup")
+int mr_sk_lookup(struct bpf_sk_lookup *ctx)
+{
+	__u64 cookie = mr_own_cookie();
+	struct mr_pod *pod = bpf_map_lookup_elem(&mr_pods, &cookie);
+	struct mr_address local, remote;
+
+	if (!pod || !(pod->flags & MR_POD_INBOUND_LOOKUP) || ctx->protocol != IPPROTO_TCP)
+		return SK_PASS;
+	if (ctx->family == MR_AF_INET) {
+		local = mr_mapped(MR_FIELD(ctx->local_ip4));
+		remote = mr_mapped(MR_FIELD(ctx->remote_ip4));
+	} else {
+		if (!(pod->flags & MR_POD_IPV6))
+			return SK_PASS;
+		local.word[0] = MR_FIELD(ctx->local_ip6[0]);
+		local.word[1] = MR_FIELD(ctx->local_ip6[1]);
+		local.word[2] = MR_FIELD(ctx->local_ip6[2]);
+		local.word[3] = MR_FIELD(ctx->local_ip6[3]);
+		remote.word[0] = MR_FIELD(ctx->remote_ip6[0]);
+		remote.word[1] = MR_FIELD(ctx->remote_ip6[1]);
+		remote.word[2] = MR_FIELD(ctx->remote_ip6[2]);
+		remote.word[3] = MR_FIELD(ctx->remote_ip6[3]);
+	}
+	/*
+	 * What the pod sends to itself was decided at connect(). ingress_ifindex
+	 * cannot tell: the local route reports the pod's interface, not lo.
+	 */
+	if (mr_is_loopback(&remote) || (mr_range_flags_of(cookie, &remote) & MR_RANGE_LOCAL)) {
+		/* the way to the proxy leads only to the proxy, whoever else listens on its port */
+		if (mr_is_spread(&local) && (ctx->local_port == pod->outbound_port ||
+					     ctx->local_port == pod->inbound_port))
+			return mr_steer(ctx, cookie, ctx->local_port);
+		return SK_PASS;
+	}
+	if (!mr_is_inbound_captured(pod, cookie, ctx->local_port)) {
+		mr_count(MR_COUNT_INBOUND_DIRECT);
+		return SK_PASS;
+	}
+	return mr_steer(ctx, cookie, pod->inbound_port);
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* cgroup/sock_create: who made this socket. */
+#include "lib/connect.bpf.h"
+
+SEC("cgroup/sock_create")
+int mr_sock_create(struct bpf_sock *sk)
+{
+	__u64 cookie = bpf_get_netns_cookie(sk);
+	struct mr_socket *s;
+
+	if (sk->type != MR_SOCK_STREAM || !bpf_map_lookup_elem(&mr_pods, &cookie))
+		return MR_ALLOW;
+	s = bpf_sk_storage_get(&mr_sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!s) {
+		mr_count(MR_COUNT_ERROR_STORAGE);
+		return MR_REFUSE;
+	}
+	mr_stamp(s);
+	return MR_ALLOW;
+}

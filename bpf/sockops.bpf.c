@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* sockops: the original destination changes hands; the proxy's listeners become known. */
+#include "lib/listener.bpf.h"
+
+/* Before the SYN: ports are chosen, so the connection has its name. */
+static __always_inline void mr_on_connect(struct bpf_sock_ops *ops)
+{
+	struct bpf_sock *sk = ops->sk;
+	struct mr_socket *s = sk ? bpf_sk_storage_get(&mr_sockets, sk, 0, 0) : NULL;
+	struct mr_origin value = {};
+	struct mr_tuple key;
+	long err;
+
+	if (!s || !(s->flags & MR_SOCKET_REDIRECTED))
+		return;
+	key = mr_client_tuple(ops, bpf_get_netns_cookie(ops));
+	__builtin_memcpy(value.addr, s->origin, 16);
+	value.port = s->origin_port;
+	err = bpf_map_update_elem(&mr_handovers, &key, &value, BPF_ANY);
+	if (err) {
+		struct mr_address origin = mr_load(s->origin);
+
+		/* the proxy will see its own address as destination, which it refuses: closed, not bypassed */
+		mr_count(MR_COUNT_ERROR_HANDOVER);
+		mr_emit(MR_EVENT_HANDOVER_FULL, key.cookie, -err, s->uid, &origin, s->origin_port,
+			0);
+		return;
+	}
+	bpf_sock_ops_cb_flags_set(ops, BPF_SOCK_OPS_STATE_CB_FLAG);
+}
+
+/* The proxy's end is established, before accept() can return it. */
+static __always_inline void mr_on_accept(struct bpf_sock_ops *ops)
+{
+	__u64 cookie = bpf_get_netns_cookie(ops);
+	struct mr_pod *pod = bpf_map_lookup_elem(&mr_pods, &cookie);
+	struct bpf_sock *sk = ops->sk;
+	struct mr_origin *origin;
+	struct mr_socket *s;
+	struct mr_tuple key;
+
+	if (!pod || !sk)
+		return;
+	if (ops->local_port != pod->outbound_port && ops->local_port != pod->inbound_port)
+		return;
+	key = mr_server_tuple(ops, cookie);
+	origin = bpf_map_lookup_elem(&mr_handovers, &key);
+	if (!origin)
+		return;
+	s = bpf_sk_storage_get(&mr_sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (s) {
+		s->flags = MR_SOCKET_ACCEPTED;
+		s->origin_port = origin->port;
+		__builtin_memcpy(s->origin, origin->addr, 16);
+		mr_count(MR_COUNT_ORIGIN_HANDED_OVER);
+	} else {
+		mr_count(MR_COUNT_ERROR_STORAGE);
+	}
+	bpf_map_delete_elem(&mr_handovers, &key);
+}
+
+/* A connection that nobody accepted (refused, timed out) takes its entry with it. */
+static __always_inline void mr_on_state(struct bpf_sock_ops *ops)
+{
+	struct mr_tuple key;
+
+	if (ops->args[1] != BPF_TCP_CLOSE)
+		return;
+	key = mr_client_tuple(ops, bpf_get_netns_cookie(ops));
+	bpf_map_delete_elem(&mr_handovers, &key);
+}
+
+SEC("sockops")
+int mr_sockops(struct bpf_sock_ops *ops)
+{
+	switch (ops->op) {
+	case BPF_SOCK_OPS_TCP_CONNECT_CB:
+		mr_on_connect(ops);
+		break;
+	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+		mr_on_accept(ops);
+		break;
+	case BPF_SOCK_OPS_STATE_CB:
+		mr_on_state(ops);
+		break;
+	case BPF_SOCK_OPS_TCP_LISTEN_CB:
+		mr_on_listen(ops);
+		break;
+	}
+	return 1;
+}
