@@ -1,0 +1,43 @@
+import { constants } from 'node:os';
+import { version } from '../base/project.ts';
+
+const stoppingSignals = ['SIGINT', 'SIGTERM'] as const;
+
+/**
+ * The program: connects the process (arguments, streams, signals, exit code) with the commands. An interrupted command gets its signal aborted,
+ * ends in its own time and leaves 130 (SIGINT) or 143 (SIGTERM); a second signal ends it at once.
+ */
+export async function main(): Promise<void> {
+  const argv = process.argv.slice(2);
+  const [first, second] = argv;
+  if ((first === '--version' || first === '-V') && second === undefined) {
+    process.stdout.write(`${version}\n`);
+    return;
+  }
+  const abort = new AbortController();
+  let interrupted: number | null = null;
+  for (const name of stoppingSignals) {
+    process.on(name, () => {
+      const code = 128 + constants.signals[name];
+      if (interrupted !== null) process.exit(code);
+      interrupted = code;
+      abort.abort(new DOMException(`interrupted by ${name}`, 'AbortError'));
+    });
+  }
+  // `millrace … | head` is not a failure: stop quietly when nobody reads any more.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    interrupted ??= 0;
+    abort.abort(new DOMException('nobody reads the output', 'AbortError'));
+  });
+  const [{ runCommandLine }, { commands }] = await Promise.all([import('./run.ts'), import('./commands.ts')]);
+  const code = await runCommandLine(argv, commands, version, {
+    signal: abort.signal,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    stdin: process.stdin,
+    env: process.env,
+  });
+  // Not process.exitCode alone: a handle that a command forgot must not keep the terminal waiting. The streams are synchronous on Linux.
+  process.exit(interrupted ?? code);
+}

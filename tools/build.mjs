@@ -1,0 +1,224 @@
+#!/usr/bin/env node
+// @ts-check
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, relative } from 'node:path';
+import { argv, exit, pid, stderr } from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { findProgram, llvmNames } from './find-program.mjs';
+
+const here = fileURLToPath(import.meta.url);
+
+/** A build that failed for a reason the developer can read; the compiler has already said which. */
+export class BuildError extends Error {}
+
+/**
+ * A fingerprint of files: names, sizes and times of change; no content is read, so that "nothing to do" takes milliseconds.
+ * @param {string} root
+ * @param {readonly string[]} paths files and folders below `root`
+ * @param {(path: string) => boolean} [wanted]
+ */
+export function fingerprint(root, paths, wanted = () => true) {
+  const hash = createHash('sha256');
+  for (const path of paths) {
+    for (const file of filesBelow(join(root, path))) {
+      if (!wanted(file)) continue;
+      const { size, mtimeMs } = statSync(file);
+      hash.update(`${relative(root, file)} ${size} ${mtimeMs}\n`);
+    }
+  }
+  return hash.digest('hex');
+}
+
+/**
+ * @param {string} path
+ * @returns {string[]} sorted; empty where there is nothing
+ */
+function filesBelow(path) {
+  if (!existsSync(path)) return [];
+  if (statSync(path).isFile()) return [path];
+  return readdirSync(path)
+    .sort()
+    .flatMap((name) => filesBelow(join(path, name)));
+}
+
+/**
+ * Writes beside and renames, so that a reader never sees half a file.
+ * @param {string} path
+ * @param {string | Uint8Array} content
+ */
+function writeWhole(path, content) {
+  mkdirSync(dirname(path), { recursive: true });
+  const temporary = `${path}.${pid}.tmp`;
+  writeFileSync(temporary, content);
+  renameSync(temporary, path);
+}
+
+const scriptInputs = ['src', 'package.json', 'tsconfig.json', 'tools/build.mjs', 'tools/envoy.json'];
+const kernelInputs = ['bpf', 'tools/build.mjs'];
+/** @param {string} path */
+const isProgramSource = (path) => !path.endsWith('.test.ts');
+/** A chunk that a running agent may still load lazily outlives the build that replaced it by this many milliseconds. */
+const oldChunkLifetime = 24 * 3600 * 1000;
+
+/**
+ * Bundles src/cli/main.ts and what it loads lazily into dist/, as ES modules for Node 20; packages stay outside.
+ * @param {string} root
+ */
+async function buildScripts(root) {
+  const { build } = await import('esbuild');
+  const result = await build({
+    absWorkingDir: root,
+    entryPoints: ['src/cli/main.ts'],
+    outdir: 'dist',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    packages: 'external',
+    sourcemap: true,
+    chunkNames: 'chunks/[name]-[hash]',
+    write: false,
+    logLevel: 'silent',
+  }).catch((/** @type {unknown} */ error) => {
+    throw new BuildError(error instanceof Error ? error.message : String(error));
+  });
+  // The entry last: whoever starts meanwhile gets the old program or the new one, each with all of its chunks.
+  const files = result.outputFiles.sort(
+    (a, b) => Number(basename(a.path).startsWith('main.')) - Number(basename(b.path).startsWith('main.')),
+  );
+  for (const file of files) writeWhole(file.path, file.contents);
+  const fresh = new Set(files.map((file) => file.path));
+  for (const file of filesBelow(join(root, 'dist/chunks'))) {
+    if (!fresh.has(file) && Date.now() - statSync(file).mtimeMs > oldChunkLifetime) rmSync(file, { force: true });
+  }
+}
+
+/** The names that clang, the kernel's headers and Debian's folders use for this machine's processor. */
+const processors = {
+  x64: { target: 'x86', folder: 'x86_64-linux-gnu' },
+  arm64: { target: 'arm64', folder: 'aarch64-linux-gnu' },
+};
+
+/**
+ * Compiles one C file to a BPF object with BTF and without DWARF.
+ * @param {string} root
+ * @param {string} source relative to `root`
+ * @param {string} output relative to `root`
+ */
+function compileKernelObject(root, source, output) {
+  const clang = findProgram(llvmNames('clang'));
+  const strip = findProgram(llvmNames('llvm-strip'));
+  if (clang === null || strip === null)
+    throw new BuildError(`cannot compile ${source} because ${clang === null ? 'clang' : 'llvm-strip'} is missing: run npm run setup`);
+  const processor = process.arch === 'arm64' ? processors.arm64 : processors.x64;
+  const target = join(root, output);
+  const temporary = `${target}.${pid}.tmp`;
+  mkdirSync(dirname(target), { recursive: true });
+  const flags = [
+    '-O2',
+    '-g',
+    '-target',
+    'bpf',
+    '-mcpu=v3',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    `-D__TARGET_ARCH_${processor.target}`,
+    '-I',
+    'bpf',
+  ];
+  try {
+    run(root, clang, [...flags, `-I/usr/include/${processor.folder}`, '-c', source, '-o', temporary]);
+    run(root, strip, ['-g', temporary]);
+    renameSync(temporary, target);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+/**
+ * @param {string} root
+ * @param {string} program
+ * @param {string[]} args
+ */
+function run(root, program, args) {
+  const { status, error } = spawnSync(program, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  if (error !== undefined) throw new BuildError(`cannot run ${program}: ${error.message}`);
+  if (status !== 0) throw new BuildError(`${basename(program)} failed with exit code ${status}: see the messages above`);
+}
+
+/** @param {string} root */
+function buildKernelObjects(root) {
+  compileKernelObject(root, 'bpf/millrace.bpf.c', 'dist/bpf/millrace.bpf.o');
+  for (const file of filesBelow(join(root, 'bpf/tests'))) {
+    if (!file.endsWith('.bpf.c')) continue;
+    compileKernelObject(root, relative(root, file), `dist/bpf/tests/${basename(file, '.c')}.o`);
+  }
+}
+
+/**
+ * The two halves of the build: the first file each must have made, what it is made from, and how.
+ * @param {string} root
+ */
+function partsOf(root) {
+  return [
+    {
+      name: 'scripts',
+      output: 'dist/main.js',
+      mark: () => fingerprint(root, scriptInputs, isProgramSource),
+      make: () => buildScripts(root),
+    },
+    {
+      name: 'kernel',
+      output: 'dist/bpf/millrace.bpf.o',
+      mark: () => fingerprint(root, kernelInputs),
+      make: async () => buildKernelObjects(root),
+    },
+  ];
+}
+
+/**
+ * The halves of the build that are missing or older than their inputs, each with the fingerprint that would make it fresh.
+ * @param {string} root
+ */
+function staleParts(root) {
+  return partsOf(root).flatMap((part) => {
+    const stamp = join(root, 'dist', `.${part.name}.stamp`);
+    const mark = part.mark();
+    const fresh = existsSync(join(root, part.output)) && existsSync(stamp) && readFileSync(stamp, 'utf8') === mark;
+    return fresh ? [] : [{ ...part, stamp, mark }];
+  });
+}
+
+/** Whether there is nothing to build. @param {string} root */
+export function isBuilt(root) {
+  return staleParts(root).length === 0;
+}
+
+/**
+ * Brings dist/ up to date and does nothing where it is. Throws BuildError.
+ * @param {{ root: string, only?: string, log?: (line: string) => void }} options
+ */
+export async function build({ root, only, log = () => {} }) {
+  for (const part of staleParts(root)) {
+    if (only !== undefined && part.name !== only) continue;
+    const started = performance.now();
+    await part.make();
+    writeWhole(part.stamp, part.mark);
+    log(`built ${part.name} in ${((performance.now() - started) / 1000).toFixed(2)} s`);
+  }
+}
+
+if (argv[1] !== undefined && basename(argv[1]) === 'build.mjs') {
+  const only = argv[2];
+  try {
+    await build({ root: dirname(dirname(here)), ...(only === undefined ? {} : { only }), log: (line) => stderr.write(`${line}\n`) });
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error;
+    stderr.write(`${error.message}\n`);
+    exit(1);
+  }
+}
