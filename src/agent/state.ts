@@ -1,0 +1,63 @@
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Logger } from '../base/log.ts';
+import type { PodRequest } from '../pods/types.ts';
+
+/**
+ * What the agent was asked to enrol, on disk, so that a new agent knows it before anybody asks again. It is only the wish: whether a pod is
+ * redirected is read from the kernel.
+ */
+export class DesiredPods {
+  readonly #path: string;
+  readonly #pods = new Map<string, PodRequest>();
+
+  private constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Reads the file; a missing one is an empty wish, a damaged one is set aside as `.damaged` and reported. */
+  static async open(path: string, log: Logger): Promise<DesiredPods> {
+    const desired = new DesiredPods(path);
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return '[]';
+      throw error;
+    });
+    try {
+      for (const pod of JSON.parse(text) as PodRequest[]) desired.#pods.set(pod.name, pod);
+    } catch (err) {
+      await rename(path, `${path}.damaged`);
+      log.error({ err, path }, 'the list of desired pods is damaged and was set aside');
+    }
+    return desired;
+  }
+
+  get(name: string): PodRequest | null {
+    return this.#pods.get(name) ?? null;
+  }
+
+  list(): readonly PodRequest[] {
+    return [...this.#pods.values()];
+  }
+
+  async set(pod: PodRequest): Promise<void> {
+    this.#pods.set(pod.name, pod);
+    await this.#save();
+  }
+
+  async delete(name: string): Promise<void> {
+    if (this.#pods.delete(name)) await this.#save();
+  }
+
+  /** Forgets everything, also on disk. */
+  async clear(): Promise<void> {
+    this.#pods.clear();
+    await rm(this.#path, { force: true });
+  }
+
+  async #save(): Promise<void> {
+    const temporary = `${this.#path}.${process.pid}.tmp`;
+    await writeFile(temporary, `${JSON.stringify([...this.#pods.values()], null, 1)}\n`, { mode: 0o600 });
+    await rename(temporary, this.#path);
+  }
+}

@@ -1,0 +1,117 @@
+import { type Pod, PodFlags, type Port, PortFlags, type PortKey, type Range, type RangeKey, Size } from '../../abi/gen/index.ts';
+import { UserError } from '../../base/errors.ts';
+import { type IpAddress, mapIp } from '../../pods/address.ts';
+import { translateIds } from '../../pods/ids.ts';
+import type { Cidr, PodRequest, RedirectConfig } from '../../pods/types.ts';
+import { compileRanges, includesLoopback } from './ranges.ts';
+
+/** Every table row that the programs need of one pod. */
+export interface PodTables {
+  readonly cookie: bigint;
+  readonly pod: Pod;
+  readonly ranges: readonly (readonly [RangeKey, Range])[];
+  readonly ports: readonly (readonly [PortKey, Port])[];
+}
+
+/** What is known of a pod when its tables are made. */
+export interface PodFacts {
+  readonly name: string;
+  readonly cookie: bigint;
+  /** The addresses of its interfaces without loopback's, primary first. */
+  readonly addresses: readonly IpAddress[];
+  readonly backend: PodRequest['backend'];
+  /** false: no redirection, only service translation. */
+  readonly meshed: boolean;
+  /** The text of /proc/PID/uid_map where the pod has a user namespace; ids of `config` are then ids in there. */
+  readonly uidMap: string | null;
+  /** The pod routes fd6d:696c:6c72:6163::/64 to itself. */
+  readonly spread6: boolean;
+}
+
+const noAddress = new Uint8Array(16);
+
+/** A pod's configuration as table rows. Pure: the same facts and configuration give the same rows. Throws UserError ANNOTATION_INVALID. */
+export function compileTables(facts: PodFacts, config: RedirectConfig): PodTables {
+  const redirected = facts.meshed && config.interceptionMode !== 'NONE';
+  const uids = redirected ? owners(facts, 'proxy uids', config.proxyUids) : [];
+  const gids = redirected ? owners(facts, 'proxy gids', config.proxyGids) : [];
+  return {
+    cookie: facts.cookie,
+    pod: {
+      flags: redirected ? flagsOf(facts, config) : PodFlags.TRANSLATE,
+      uidCount: uids.length,
+      gidCount: gids.length,
+      uids: padded(uids),
+      gids: padded(gids),
+      outboundPort: config.outboundPort,
+      inboundPort: config.inboundPort,
+      tunnelPort: config.tunnelPort,
+      addr4: primary(facts.addresses, 4),
+      addr6: primary(facts.addresses, 6),
+    },
+    ranges: compileRanges(redirected ? config : nothing(config), facts.addresses.map(hostRange)).map(({ cidr, flags }) => [
+      rangeKey(facts.cookie, cidr),
+      { flags },
+    ]),
+    ports: redirected ? compilePorts(facts.cookie, config) : [],
+  };
+}
+
+function flagsOf(facts: PodFacts, config: RedirectConfig): number {
+  let flags: number = PodFlags.TRANSLATE;
+  if (facts.backend !== 'iptables') flags |= PodFlags.OUTBOUND;
+  if (facts.backend === 'sk_lookup') flags |= PodFlags.INBOUND_LOOKUP;
+  if (facts.backend === 'bind') flags |= PodFlags.INBOUND_BIND;
+  if (config.outboundRanges.kind === 'all') flags |= PodFlags.OUTBOUND_ALL;
+  if (config.inboundPorts.kind === 'all') flags |= PodFlags.INBOUND_ALL;
+  if (config.ipv6) flags |= PodFlags.IPV6;
+  if (includesLoopback(config)) flags |= PodFlags.LOOPBACK_INCLUDED;
+  if (facts.spread6) flags |= PodFlags.SPREAD6;
+  return flags;
+}
+
+/** An unmeshed pod has no lists, only its own addresses. */
+function nothing(config: RedirectConfig): RedirectConfig {
+  return { ...config, outboundRanges: { kind: 'all' }, outboundRangesExcluded: [] };
+}
+
+/** Ids of the pod as kernel ids. An id that its user namespace does not map belongs to nobody, so it is left out. */
+function owners(facts: PodFacts, what: string, ids: readonly number[]): readonly number[] {
+  if (ids.length > Size.OWNERS) {
+    throw new UserError('ANNOTATION_INVALID', `Cannot enrol ${facts.name} because it has too many ${what}: ${ids.length}, at most ${Size.OWNERS}`, {
+      cure: 'Name fewer ids.',
+    });
+  }
+  return translateIds(facts.uidMap, ids);
+}
+
+function padded(ids: readonly number[]): number[] {
+  return Array.from({ length: Size.OWNERS }, (_, index) => ids[index] ?? 0);
+}
+
+function primary(addresses: readonly IpAddress[], family: 4 | 6): Uint8Array {
+  const first = addresses.find((address) => address.family === family);
+  return first === undefined ? noAddress : mapIp(first);
+}
+
+function hostRange(address: IpAddress): Cidr {
+  return { family: address.family, address: address.bytes, prefix: address.family === 4 ? 32 : 128 };
+}
+
+/** prefixlen counts family and cookie (96 bits) and, for IPv4, the 96 bits of ::ffff:0:0/96 (bpf/abi/pod.h). */
+function rangeKey(cookie: bigint, cidr: Cidr): RangeKey {
+  const mapped = cidr.family === 4 ? 96 : 0;
+  return { prefixlen: 96 + mapped + cidr.prefix, family: cidr.family, cookie, addr: mapIp({ family: cidr.family, bytes: cidr.address }) };
+}
+
+function compilePorts(cookie: bigint, config: RedirectConfig): readonly (readonly [PortKey, Port])[] {
+  const flags = new Map<number, number>();
+  const add = (ports: readonly number[], flag: number): void => {
+    for (const port of ports) flags.set(port, (flags.get(port) ?? 0) | flag);
+  };
+  add(config.outboundPortsExcluded, PortFlags.OUTBOUND_EXCLUDE);
+  add(config.outboundPortsIncluded, PortFlags.OUTBOUND_INCLUDE);
+  if (config.inboundPorts.kind === 'all') add(config.inboundPorts.except, PortFlags.INBOUND_EXCLUDE);
+  else add(config.inboundPorts.ports, PortFlags.INBOUND_INCLUDE);
+  return [...flags].map(([port, value]) => [{ cookie, port }, { flags: value }]);
+}
