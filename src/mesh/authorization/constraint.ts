@@ -1,6 +1,6 @@
 import { UserError } from '../../base/errors.ts';
 import type { AuthorizationPolicyManifest } from '../../manifests/types.ts';
-import { parseAddressRange } from '../address.ts';
+import { formatIp, parseCidrOrIp } from '../../pods/address.ts';
 import type { CidrRange } from './envoy-rbac.ts';
 
 /** One field of a rule: any of `values` and none of `notValues`. Both empty: no constraint. */
@@ -69,7 +69,7 @@ export function invalid(context: Pick<RuleContext, 'policy' | 'rule'>, field: st
 
 /** An address or a range in Envoy's form. Throws UserError MESH_INVALID if `value` is neither. */
 export function cidrRange(context: RuleContext, field: string, value: string): CidrRange {
-  const range = parseAddressRange(value);
+  const range = parseCidrOrIp(value);
   if (range === null) throw invalid(context, field, value, 'Write an address such as 10.1.2.3 or a range such as 10.1.0.0/16 or fd00::/8.');
-  return { address_prefix: value.split('/')[0] ?? value, prefix_len: range.prefix };
+  return { address_prefix: formatIp({ family: range.family, bytes: range.address }), prefix_len: range.prefix };
 }
