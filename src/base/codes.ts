@@ -26,6 +26,7 @@ export const errorCodes = {
   POD_EXISTS: 'a pod of this name is enrolled with another network namespace',
   POD_UNKNOWN: 'no pod of this name is known',
   NETNS_INVALID: 'a path is not a network namespace',
+  ID_MAP_INVALID: 'a uid_map or gid_map is malformed',
   // the kernel side
   SYS: 'a system call failed',
   BPF_LOAD: 'the kernel refused a program',
@@ -39,12 +40,16 @@ export const errorCodes = {
   LAB_RUNNING: 'a lab of this instance is running',
   LAB_NOT_RUNNING: 'no lab of this instance is running',
   LAB_NOT_READY: 'the lab did not become ready in time',
+  LAB_FULL: 'the lab has no address left',
+  LAB_COMMAND_FAILED: 'a program that the lab uses to build its network failed',
+  SERVICE_ADDRESS: 'a clusterIP is outside the range or taken',
   CONTAINER_UNKNOWN: 'no such container in this pod',
   // redirection by iptables
   IPTABLES_CONFIG: 'an iptables configuration value is not allowed',
   IPTABLES_FAILED: 'iptables refused the rules',
   // the mesh
   MESH_INVALID: 'a mesh resource cannot be translated',
+  CERTIFICATE_AUTHORITY: 'the certificate authority of the lab is damaged, expired or of another trust domain',
   // the demo
   DEMO_DIFFERS: 'a step of the demo showed something else than expected',
 } as const;
