@@ -1,0 +1,34 @@
+export {
+  AttachType,
+  type AttachTypeName,
+  LinkType,
+  MapFlag,
+  MapType,
+  type MapTypeName,
+  ProgramType,
+  type UpdateMode,
+} from './bpf-constants.ts';
+export { enableStats, objectIds, openById } from './bpf-objects.ts';
+export { programAttachToMap, programDetachFromMap, programLoad, programQuery, type TestRun } from './bpf-programs.ts';
+export {
+  assertOwnCgroup,
+  cgroupId,
+  cgroupPopulated,
+  cgroupProcesses,
+  createCgroup,
+  findCgroup2,
+  killCgroup,
+  moveToCgroup,
+  openCgroup,
+  removeCgroup,
+} from './cgroup.ts';
+export { bytes, bytesCodec, type FieldCodec, type MapCodec, mapCodec, u32, u64 } from './codec.ts';
+export { closeFd, duplicateFd, openFd } from './libc.ts';
+export { Link, type LinkInfo, type LinkTarget } from './link.ts';
+export { BpfMap, type MapCreation, type MapInfo } from './map.ts';
+export { findBpffs, isBpffs, mountBpffs, unmount } from './mount.ts';
+export { BpfObject, type LoadOptions, type MapOptions } from './object.ts';
+export { patchConstant64 } from './patch-instructions.ts';
+export { Program, type ProgramInfo } from './program.ts';
+export { isSysError, SysError } from './sys-error.ts';
+export { VerifierError } from './verifier-error.ts';
