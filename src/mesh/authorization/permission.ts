@@ -51,7 +51,7 @@ export function destinationPort(
   return { field, httpOnly: false, values, notValues, match };
 }
 
-/** The server name of the TLS handshake. */
+/** The server name of the TLS handshake. Envoy knows it only where the listener has the tls_inspector filter. */
 export function serverName(field: string, values: readonly string[], notValues: readonly string[]): Constraint<Permission> {
   return { field, httpOnly: false, values, notValues, match: (value) => ({ requested_server_name: stringMatcher(value) }) };
 }
