@@ -89,7 +89,11 @@ export interface DeploymentManifest extends Base {
   readonly kind: 'Deployment';
   readonly replicas: number;
   readonly selector: LabelSelector;
-  readonly template: { readonly labels: Readonly<Record<string, string>>; readonly annotations: Readonly<Record<string, string>>; readonly spec: PodSpec };
+  readonly template: {
+    readonly labels: Readonly<Record<string, string>>;
+    readonly annotations: Readonly<Record<string, string>>;
+    readonly spec: PodSpec;
+  };
 }
 
 export interface ServicePort {

@@ -34,7 +34,9 @@ export interface RedirectConfig {
   /** Ids in the pod's own user namespace. */
   readonly proxyUids: readonly number[];
   readonly proxyGids: readonly number[];
-  readonly inboundPorts: { readonly kind: 'all'; readonly except: readonly Port[] } | { readonly kind: 'only'; readonly ports: readonly Port[] };
+  readonly inboundPorts:
+    | { readonly kind: 'all'; readonly except: readonly Port[] }
+    | { readonly kind: 'only'; readonly ports: readonly Port[] };
   readonly outboundRanges: { readonly kind: 'all' } | { readonly kind: 'only'; readonly cidrs: readonly Cidr[] };
   readonly outboundRangesExcluded: readonly Cidr[];
   readonly outboundPortsIncluded: readonly Port[];
