@@ -13,6 +13,7 @@ export const errorCodes = {
   // the command line and files
   USAGE: 'the command line is wrong',
   FILE_UNREADABLE: 'a file cannot be read',
+  FILE_UNWRITABLE: 'a file cannot be written',
   // manifests
   MANIFEST_SYNTAX: 'a manifest is not valid YAML',
   MANIFEST_INVALID: 'a manifest has a wrong or missing field',
@@ -23,7 +24,6 @@ export const errorCodes = {
   // pods and annotations
   ANNOTATION_INVALID: 'an annotation has a value that is not allowed',
   POD_NAME_INVALID: 'a pod name is not an RFC 1123 subdomain',
-  POD_EXISTS: 'a pod of this name is enrolled with another network namespace',
   POD_UNKNOWN: 'no pod of this name is known',
   NETNS_INVALID: 'a path is not a network namespace',
   ID_MAP_INVALID: 'a uid_map or gid_map is malformed',

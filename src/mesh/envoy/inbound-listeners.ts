@@ -1,0 +1,146 @@
+import type { AuthorizationPolicyManifest } from '../../manifests/types.ts';
+import { refusedConnectionLog } from './access-log.ts';
+import { endpointsCluster, originalDestinationCluster, passthroughSource, upstreamHttp } from './clusters.ts';
+import type { ProxyContext } from './context.ts';
+import { hasIPv6, socketAddress, wildcardAddress } from './context.ts';
+import { inboundChains } from './inbound-chains.ts';
+import type { InboundPort } from './inbound-ports.ts';
+import { inboundPorts, isCaptured } from './inbound-ports.ts';
+import { httpInspector, inspectionTimeout, inspectOnly, originalDestination, tlsInspector } from './listener-filters.ts';
+import type { EffectiveMutualTls } from './mutual-tls.ts';
+import { effectiveMutualTls } from './mutual-tls.ts';
+import { inboundClusterName, wellKnownClusters } from './names.ts';
+import { blackHoleChains } from './outbound-listeners.ts';
+import type { PortProtocol } from './protocol.ts';
+import type { Cluster, Listener, ListenerFilter } from './types.ts';
+
+/** A known port with the mode that its callers meet. */
+interface GuardedPort extends InboundPort {
+  readonly mode: EffectiveMutualTls;
+}
+
+/**
+ * The inbound side. Where connections are captured (iptables, sk_lookup) it is one listener, `virtualInbound`, with filter chains by the port
+ * that the client dialled. Where the application's bind was rewritten, nothing is captured, and the proxy itself listens at each address and port.
+ */
+export function inboundListeners(context: ProxyContext, policies: readonly AuthorizationPolicyManifest[]): readonly Listener[] {
+  const ports = guardedPorts(context);
+  return context.backend.kind === 'ebpf' && context.backend.inbound === 'bind'
+    ? boundListeners(context, policies, ports)
+    : [virtualInbound(context, policies, ports)];
+}
+
+/** The clusters that lead to the application. */
+export function inboundClusters(context: ProxyContext): readonly Cluster[] {
+  const http = { typed_extension_protocol_options: upstreamHttp('as-downstream') };
+  if (context.backend.kind === 'ebpf' && context.backend.inbound === 'bind') {
+    return guardedPorts(context).map(({ port }) => loopbackCluster(context, port));
+  }
+  const toApplication = { ...http, upstream_bind_config: passthroughSource };
+  return [
+    ...guardedPorts(context).map(({ port }) => originalDestinationCluster(inboundClusterName(port), toApplication)),
+    originalDestinationCluster(wellKnownClusters.inboundPassthrough, toApplication),
+  ];
+}
+
+function guardedPorts(context: ProxyContext): readonly GuardedPort[] {
+  const { snapshot, workload, backend } = context;
+  return inboundPorts(snapshot, workload)
+    .filter(({ port }) => port !== context.outboundPort && port !== context.inboundPort)
+    .filter(({ port }) => !(backend.kind === 'ebpf' && backend.inbound === 'bind') || isCaptured(context.inboundPorts, port))
+    .map((inbound) => ({ ...inbound, mode: effectiveMutualTls(snapshot, workload, inbound.port) }));
+}
+
+function virtualInbound(context: ProxyContext, policies: readonly AuthorizationPolicyManifest[], ports: readonly GuardedPort[]): Listener {
+  const otherMode = effectiveMutualTls(context.snapshot, context.workload, null);
+  return {
+    '@type': 'type.googleapis.com/envoy.config.listener.v3.Listener',
+    name: 'virtualInbound',
+    ...wildcardAddress(context, context.inboundPort),
+    traffic_direction: 'INBOUND',
+    listener_filters: [
+      ...(context.backend.kind === 'iptables' ? [originalDestination] : []),
+      ...inspectors(ports, { protocol: 'auto', mode: otherMode }),
+    ],
+    ...inspectionTimeout,
+    filter_chains: [
+      ...blackHoleChains(context, 'virtualInbound'),
+      ...ports.flatMap(({ port, protocol, mode }) =>
+        inboundChains(context, policies, {
+          name: `0.0.0.0_${port}`,
+          destinationPort: port,
+          protocol,
+          mode,
+          cluster: inboundClusterName(port),
+        }),
+      ),
+      ...inboundChains(context, policies, {
+        name: 'virtualInbound-catchall',
+        destinationPort: null,
+        protocol: 'auto',
+        mode: otherMode,
+        cluster: wellKnownClusters.inboundPassthrough,
+      }),
+    ],
+    access_log: refusedConnectionLog,
+  };
+}
+
+/** One listener for each address and port of the application. */
+function boundListeners(
+  context: ProxyContext,
+  policies: readonly AuthorizationPolicyManifest[],
+  ports: readonly GuardedPort[],
+): readonly Listener[] {
+  return ports.flatMap(({ port, protocol, mode }) =>
+    context.workload.addresses.map((address) => ({
+      '@type': 'type.googleapis.com/envoy.config.listener.v3.Listener' as const,
+      name: `${address}_${port}`,
+      address: socketAddress(address, port),
+      traffic_direction: 'INBOUND' as const,
+      listener_filters: inspectors([], { protocol, mode }),
+      ...inspectionTimeout,
+      filter_chains: inboundChains(context, policies, {
+        name: `${address}_${port}`,
+        destinationPort: null,
+        protocol,
+        mode,
+        cluster: inboundClusterName(port),
+      }),
+      access_log: refusedConnectionLog,
+    })),
+  );
+}
+
+/** The application at its loopback address. Which family its rewritten bind ended in is not known here: Envoy tries both in turn. */
+function loopbackCluster(context: ProxyContext, port: number): Cluster {
+  const endpoint = {
+    address: socketAddress('127.0.0.1', port),
+    ...(hasIPv6(context.workload) ? { additional_addresses: [{ address: socketAddress('::1', port) }] } : {}),
+  };
+  return endpointsCluster(inboundClusterName(port), [{ lb_endpoints: [{ endpoint }] }], {
+    typed_extension_protocol_options: upstreamHttp('as-downstream'),
+  });
+}
+
+/** TLS is looked for where it may come; HTTP where plaintext may come whose protocol is not declared. */
+function inspectors(
+  ports: readonly GuardedPort[],
+  others: { readonly protocol: PortProtocol; readonly mode: EffectiveMutualTls },
+): readonly ListenerFilter[] {
+  const limitedTo = (needs: (port: { readonly protocol: PortProtocol; readonly mode: EffectiveMutualTls }) => boolean) => ({
+    needed: ports.filter(needs).map(({ port }) => port),
+    unneeded: ports.filter((port) => !needs(port)).map(({ port }) => port),
+    otherPorts: needs(others),
+  });
+  return [
+    ...inspectOnly(
+      tlsInspector,
+      limitedTo(({ mode }) => mode !== 'DISABLE'),
+    ),
+    ...inspectOnly(
+      httpInspector,
+      limitedTo(({ protocol, mode }) => protocol === 'auto' && mode !== 'STRICT'),
+    ),
+  ];
+}

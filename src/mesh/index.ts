@@ -1,0 +1,13 @@
+export { checkAuthorizationPolicy } from './authorization/filters.ts';
+export { adminPaths, type ProxyStatus, proxyStatus } from './envoy/admin.ts';
+export { type BootstrapOptions, bootstrap, envoyArguments } from './envoy/bootstrap.ts';
+export type { ProxyOptions } from './envoy/context.ts';
+export type { ProxyFiles } from './envoy/files.ts';
+export { type InboundPort, inboundPorts } from './envoy/inbound-ports.ts';
+export { type EffectiveMutualTls, effectiveMutualTls } from './envoy/mutual-tls.ts';
+export { spiffeIdentity } from './envoy/names.ts';
+export { proxyConfiguration } from './envoy/proxy-configuration.ts';
+export { secretsFiles } from './envoy/secrets.ts';
+export type { Bootstrap } from './envoy/types.ts';
+export { ProxyFilesWriter } from './envoy/writer.ts';
+export type { MeshService, MeshSnapshot, RedirectBackend, Workload } from './model.ts';
