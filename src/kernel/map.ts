@@ -253,7 +253,6 @@ export class BpfMap<K, V> implements Disposable {
   }
 
   #writeValue(value: V, into: Buffer): void {
-    if (into.length <= this.codec.valueSize) return this.codec.writeValue(value, viewOf(into, 0, this.codec.valueSize));
     for (let at = 0; at < into.length; at += perCpuStride(this.codec.valueSize))
       this.codec.writeValue(value, viewOf(into, at, this.codec.valueSize));
   }
