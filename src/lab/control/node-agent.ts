@@ -1,0 +1,18 @@
+import type { ServiceEntry } from '../../api/types.ts';
+import type { PodRequest } from '../../pods/types.ts';
+import type { LabStatus } from '../api.ts';
+
+/** What the lab asks of the node agent. It keeps what it was asked, and asks again when the agent had to be started anew. */
+export interface NodeAgentPort {
+  /**
+   * Resolves when the agent has taken the pod: captured flows no longer leave it past the proxy. Waits for an agent that is not there.
+   * @throws UserError AGENT_REFUSED; the abort reason
+   */
+  enrol(pod: PodRequest, signal: AbortSignal): Promise<void>;
+  /** Never rejects: a pod that goes away takes its network namespace, and with it its redirection, along. */
+  release(name: string): Promise<void>;
+  /** Replaces the whole table; sent now or, when the agent is away, as soon as it is back. */
+  setServices(services: readonly ServiceEntry[]): void;
+  status(): LabStatus['agent'];
+  close(): Promise<void>;
+}
