@@ -1,3 +1,4 @@
+export { type InterfaceAddress, interfaceIndexIn, netnsAddresses, watchAddresses } from './addresses.ts';
 export {
   AttachType,
   type AttachTypeName,
@@ -27,8 +28,26 @@ export { closeFd, duplicateFd, openFd } from './libc.ts';
 export { Link, type LinkInfo, type LinkTarget } from './link.ts';
 export { BpfMap, type MapCreation, type MapInfo } from './map.ts';
 export { findBpffs, isBpffs, mountBpffs, unmount } from './mount.ts';
+export { inNetns, type NetnsHandle, openNetns, socketIn } from './netns.ts';
 export { BpfObject, type LoadOptions, type MapOptions } from './object.ts';
 export { patchConstant64 } from './patch-instructions.ts';
+export { pidfdGetFd, pidfdOpen } from './pidfd.ts';
+export { FdPoller, pollEvents } from './poller.ts';
 export { Program, type ProgramInfo } from './program.ts';
+export { type RecordHandler, RingReader, watchRing } from './ring.ts';
+export { decodeSockaddr, encodeSockaddr, type SocketAddress } from './sockaddr.ts';
+export {
+  bindSocket,
+  connectSocket,
+  localAddress,
+  openSocket,
+  originalDestination,
+  peerAddress,
+  type SocketOptions,
+  socketError,
+  socketNetnsCookie,
+  socketOption,
+  waitConnected,
+} from './sockets.ts';
 export { isSysError, SysError } from './sys-error.ts';
 export { VerifierError } from './verifier-error.ts';

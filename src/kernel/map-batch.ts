@@ -39,7 +39,10 @@ export function batchUpdate(map: RawMap, keys: Buffer, values: Buffer): void {
     const count = Math.min(chunk, total - done);
     const attr = batchAttr(map, keys.subarray(done * map.keySize), values.subarray(done * map.valueSize), count);
     const result = bpfResult('MAP_UPDATE_BATCH', attr.bytes);
-    if (noBatches(result)) return singleUpdate(map, keys, values, done);
+    if (noBatches(result)) {
+      singleUpdate(map, keys, values, done);
+      return;
+    }
     if (result < 0) fail('MAP_UPDATE_BATCH', map, result);
     done += count;
   }

@@ -1,0 +1,141 @@
+import { check, closeFd, libc } from './libc.ts';
+import { inNetns } from './netns.ts';
+import type { FdPoller } from './poller.ts';
+import type { NetlinkMessage } from './rtnetlink.ts';
+import { dumpRequest, readNetlink } from './rtnetlink.ts';
+import { isSysError, SysError } from './sys-error.ts';
+
+/** An address of an interface. */
+export interface InterfaceAddress {
+  readonly interfaceIndex: number;
+  readonly interfaceName: string;
+  /** 4 or 16 bytes in network order. */
+  readonly address: Uint8Array;
+  readonly prefix: number;
+}
+
+const AF_NETLINK = 16;
+const SOCK_RAW = 3;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+const NETLINK_ROUTE = 0;
+/** RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR */
+const changeGroups = 0x1 | 0x10 | 0x100;
+const receiveBytes = 64 * 1024;
+const attempts = 5;
+
+type Target = number | string | { readonly fd: number };
+
+/**
+ * Every address of every interface of a network namespace, loopback included, in the kernel's order (primary before secondary). The kernel
+ * answers at once: about 0.2 ms for a pod.
+ * @throws SysError; EINTR when the list changed five times while being read
+ */
+export function netnsAddresses(netns: Target): InterfaceAddress[] {
+  const fd = netlinkSocket(netns, 0);
+  try {
+    const names = new Map<number, string>();
+    for (const message of dump(fd, 'interfaces')) if (message.kind === 'interface') names.set(message.index, message.name);
+    return dump(fd, 'addresses').flatMap((message) =>
+      message.kind === 'address'
+        ? [
+            {
+              interfaceIndex: message.index,
+              interfaceName: names.get(message.index) ?? '',
+              address: message.address,
+              prefix: message.prefix,
+            },
+          ]
+        : [],
+    );
+  } finally {
+    closeFd(fd);
+  }
+}
+
+/** The index of an interface of a network namespace, or null. */
+export function interfaceIndexIn(netns: Target, name: string): number | null {
+  const fd = netlinkSocket(netns, 0);
+  try {
+    for (const message of dump(fd, 'interfaces')) if (message.kind === 'interface' && message.name === name) return message.index;
+    return null;
+  } finally {
+    closeFd(fd);
+  }
+}
+
+/**
+ * Calls `changed` with all addresses whenever an address or interface of the namespace comes or goes. Bursts are one call. `netns` must stay
+ * open until the returned object is closed.
+ */
+export function watchAddresses(
+  netns: { readonly fd: number },
+  poller: FdPoller,
+  changed: (addresses: InterfaceAddress[]) => void,
+): Disposable & { close(): void } {
+  const fd = netlinkSocket(netns, changeGroups);
+  let remove: (() => void) | null;
+  try {
+    remove = poller.add(fd, () => {
+      drain(fd);
+      changed(netnsAddresses(netns));
+    });
+  } catch (error) {
+    closeFd(fd);
+    throw error;
+  }
+  const close = (): void => {
+    if (remove === null) return;
+    remove();
+    remove = null;
+    closeFd(fd);
+  };
+  return { close, [Symbol.dispose]: close };
+}
+
+function netlinkSocket(netns: Target, groups: number): number {
+  const fd = inNetns(netns, () =>
+    check(libc().socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE), 'socket(netlink)'),
+  );
+  try {
+    const address = Buffer.alloc(12);
+    address.writeUInt16LE(AF_NETLINK, 0);
+    address.writeUInt32LE(groups, 8);
+    check(libc().bind(fd, address, address.length), 'bind(netlink)');
+  } catch (error) {
+    closeFd(fd);
+    throw error;
+  }
+  return fd;
+}
+
+function dump(fd: number, what: 'addresses' | 'interfaces'): NetlinkMessage[] {
+  const datagram = Buffer.alloc(receiveBytes);
+  for (let attempt = 1; attempt <= attempts; attempt += 1) {
+    const request = dumpRequest(what, attempt);
+    check(libc().send(fd, request, request.length, 0), 'send(netlink)');
+    const messages: NetlinkMessage[] = [];
+    while (messages.at(-1)?.kind !== 'done') {
+      const length = check(libc().recv(fd, datagram, datagram.length, 0), 'recv(netlink)');
+      messages.push(...readNetlink(datagram.subarray(0, length)));
+      const failed = messages.find((message) => message.kind === 'error');
+      if (failed?.kind === 'error') throw new SysError(`netlink(${what})`, failed.errno);
+    }
+    if (!messages.some((message) => message.kind === 'interrupted')) return messages;
+  }
+  const EINTR = 4;
+  throw new SysError(`netlink(${what})`, EINTR);
+}
+
+/** Throws away what is queued. ENOBUFS says that notices were lost: all the more reason to look again. */
+function drain(fd: number): void {
+  const datagram = Buffer.alloc(receiveBytes);
+  for (;;) {
+    try {
+      check(libc().recv(fd, datagram, datagram.length, 0), 'recv(netlink)');
+    } catch (error) {
+      if (isSysError(error, 'EAGAIN')) return;
+      if (!isSysError(error, 'ENOBUFS')) throw error;
+    }
+  }
+}

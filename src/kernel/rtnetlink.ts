@@ -1,0 +1,96 @@
+/** Messages of rtnetlink(7) as bytes: requests for addresses and interfaces, and what the kernel answers. Pure. */
+
+const RTM_GETLINK = 18;
+const RTM_NEWLINK = 16;
+const RTM_GETADDR = 22;
+const RTM_NEWADDR = 20;
+const NLMSG_ERROR = 2;
+const NLMSG_DONE = 3;
+const NLM_F_REQUEST = 1;
+const NLM_F_DUMP = 0x300;
+const NLM_F_DUMP_INTR = 0x10;
+
+const headerBytes = 16;
+const IFA_ADDRESS = 1;
+const IFA_LOCAL = 2;
+const IFLA_IFNAME = 3;
+
+/** A request for everything of one kind. `sequence` comes back in the answers. */
+export function dumpRequest(what: 'addresses' | 'interfaces', sequence: number): Buffer {
+  // struct ifinfomsg has 16 bytes, struct ifaddrmsg 8; all zero means all.
+  const message = Buffer.alloc(headerBytes + (what === 'interfaces' ? 16 : 8));
+  message.writeUInt32LE(message.length, 0);
+  message.writeUInt16LE(what === 'interfaces' ? RTM_GETLINK : RTM_GETADDR, 4);
+  message.writeUInt16LE(NLM_F_REQUEST | NLM_F_DUMP, 6);
+  message.writeUInt32LE(sequence, 8);
+  return message;
+}
+
+export type NetlinkMessage =
+  | { readonly kind: 'interface'; readonly index: number; readonly name: string }
+  | { readonly kind: 'address'; readonly index: number; readonly address: Uint8Array; readonly prefix: number; readonly flags: number }
+  | { readonly kind: 'done' }
+  /** `errno` is positive. */
+  | { readonly kind: 'error'; readonly errno: number }
+  /** The list changed while it was being read: ask again. */
+  | { readonly kind: 'interrupted' };
+
+/** Reads one datagram; unknown messages are passed over, a cut-off one ends it. */
+export function readNetlink(datagram: Buffer): NetlinkMessage[] {
+  const messages: NetlinkMessage[] = [];
+  for (let at = 0; at + headerBytes <= datagram.length; ) {
+    const length = datagram.readUInt32LE(at);
+    if (length < headerBytes || at + length > datagram.length) break;
+    if ((datagram.readUInt16LE(at + 6) & NLM_F_DUMP_INTR) !== 0) messages.push({ kind: 'interrupted' });
+    const message = readMessage(datagram.readUInt16LE(at + 4), datagram.subarray(at + headerBytes, at + length));
+    if (message !== null) messages.push(message);
+    at += align(length);
+  }
+  return messages;
+}
+
+function readMessage(type: number, body: Buffer): NetlinkMessage | null {
+  switch (type) {
+    case NLMSG_DONE:
+      return { kind: 'done' };
+    case NLMSG_ERROR:
+      return body.length < 4 ? null : { kind: 'error', errno: -body.readInt32LE(0) };
+    case RTM_NEWLINK: {
+      const name = body.length < 16 ? undefined : attributes(body.subarray(16)).get(IFLA_IFNAME);
+      return name === undefined
+        ? null
+        : { kind: 'interface', index: body.readInt32LE(4), name: name.toString('utf8').replace(/\0.*$/s, '') };
+    }
+    case RTM_NEWADDR: {
+      if (body.length < 8) return null;
+      const found = attributes(body.subarray(8));
+      // On point-to-point interfaces IFA_ADDRESS is the peer's.
+      const address = found.get(IFA_LOCAL) ?? found.get(IFA_ADDRESS);
+      if (address === undefined) return null;
+      return {
+        kind: 'address',
+        index: body.readUInt32LE(4),
+        address: Uint8Array.from(address),
+        prefix: body.readUInt8(1),
+        flags: body.readUInt8(2),
+      };
+    }
+    default:
+      return null;
+  }
+}
+
+function attributes(bytes: Buffer): Map<number, Buffer> {
+  const found = new Map<number, Buffer>();
+  for (let at = 0; at + 4 <= bytes.length; ) {
+    const length = bytes.readUInt16LE(at);
+    if (length < 4 || at + length > bytes.length) break;
+    found.set(bytes.readUInt16LE(at + 2) & 0x3fff, bytes.subarray(at + 4, at + length));
+    at += align(length);
+  }
+  return found;
+}
+
+function align(length: number): number {
+  return (length + 3) & ~3;
+}
