@@ -1,8 +1,8 @@
 // @ts-check
 import { spawn } from 'node:child_process';
 
-/** How much of a program's output is kept for an error message, in characters. */
-const keptOutput = 4000;
+/** How much of a program's output is kept for an error message, in characters, from its start and from its end: the cause may stand in either. */
+const keptOutput = 1500;
 
 /**
  * Runs a program to its end, quietly; what it prints is kept for the case that it fails.
@@ -14,9 +14,13 @@ const keptOutput = 4000;
 export function run(program, args, { cwd, env, signal }) {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd, env: { ...process.env, ...env }, signal, stdio: ['ignore', 'pipe', 'pipe'] });
-    let output = '';
+    let start = '';
+    let end = '';
     const keep = (/** @type {Buffer} */ bytes) => {
-      output = (output + bytes.toString()).slice(-keptOutput);
+      const text = bytes.toString();
+      const room = keptOutput - start.length;
+      start += text.slice(0, room);
+      end = (end + text.slice(room)).slice(-keptOutput);
     };
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
@@ -24,7 +28,7 @@ export function run(program, args, { cwd, env, signal }) {
       if (error.code === 'ENOENT') resolve({ status: 127, output: `${program} is not installed` });
       else reject(error);
     });
-    child.on('close', (status) => resolve({ status: status ?? 1, output }));
+    child.on('close', (status) => resolve({ status: status ?? 1, output: start + end }));
   });
 }
 
