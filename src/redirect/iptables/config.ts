@@ -1,5 +1,6 @@
 import { UserError } from '../../base/errors.ts';
-import { parseAddress, parseCidr, splitList } from './addresses.ts';
+import { parseCidr, parseIp } from '../../pods/address.ts';
+import { splitList } from './lists.ts';
 import type { IptablesConfig } from './types.ts';
 import { defaultIptablesConfig } from './types.ts';
 
@@ -65,11 +66,11 @@ const loopback = text((value) => {
 });
 
 const servers =
-  (length: 4 | 16): Check =>
+  (family: 4 | 6): Check =>
   (value) =>
-    Array.isArray(value) && value.every((item) => typeof item === 'string' && parseAddress(item)?.length === length)
+    Array.isArray(value) && value.every((item) => typeof item === 'string' && parseIp(item)?.family === family)
       ? null
-      : `is not a list of IPv${length === 4 ? 4 : 6} addresses`;
+      : `is not a list of IPv${family} addresses`;
 
 const checks: { readonly [Key in keyof IptablesConfig]: Check } = {
   ProxyPort: port,
@@ -96,7 +97,7 @@ const checks: { readonly [Key in keyof IptablesConfig]: Check } = {
   RedirectDNS: flag,
   CaptureAllDNS: flag,
   DNSServersV4: servers(4),
-  DNSServersV6: servers(16),
+  DNSServersV6: servers(6),
   DropInvalid: flag,
   EnableIPv6: flag,
   DualStack: flag,

@@ -1,5 +1,5 @@
+import { formatCidr } from '../../pods/address.ts';
 import type { Port, RedirectConfig } from '../../pods/types.ts';
-import { formatCidr } from './addresses.ts';
 import type { IptablesConfig } from './types.ts';
 import { defaultIptablesConfig } from './types.ts';
 

@@ -87,6 +87,12 @@ describe('planRules()', () => {
     expect(plan.v6 === null ? '' : formatRuleSet(plan.v6)).toContain('-A ISTIO_OUTPUT -d fd00::/8 -j RETURN');
   });
 
+  test('writes a v4-mapped range as the IPv4 range that it stands for', () => {
+    const plan = planRules(parseIptablesConfig({ OutboundIPRangesExclude: '::ffff:10.0.0.0/104', EnableIPv6: true }));
+    expect(formatRuleSet(plan.v4)).toContain('-A ISTIO_OUTPUT -d 10.0.0.0/8 -j RETURN');
+    expect(plan.v6 === null ? '' : formatRuleSet(plan.v6)).not.toContain('10.0.0.0');
+  });
+
   test('captures all DNS of both protocols and parts its zones when CaptureAllDNS is set', () => {
     const lines = v4Lines({ RedirectDNS: true, CaptureAllDNS: true });
     expect(lines.filter((line) => line.startsWith('-A ISTIO_OUTPUT_DNS ') && !line.includes('owner'))).toEqual([

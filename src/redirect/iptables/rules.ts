@@ -1,5 +1,7 @@
-import { isLoopbackCidr, parseCidr, splitList } from './addresses.ts';
+import { formatCidr, parseCidr } from '../../pods/address.ts';
+import type { Cidr } from '../../pods/types.ts';
 import { RuleSetBuilder } from './builder.ts';
+import { splitList } from './lists.ts';
 import type { Family, IptablesConfig, RulePlan, RuleSet } from './types.ts';
 
 /** Where the agent answers DNS; the contract gives no knob for it. */
@@ -81,7 +83,7 @@ function viewFor(config: IptablesConfig, family: Family): View {
     rangesExclude: ofFamily(splitList(config.OutboundIPRangesExclude), family),
     includesLoopback: included.some((text) => {
       const cidr = parseCidr(text);
-      return cidr !== null && isLoopbackCidr(cidr);
+      return cidr !== null && isLoopback(cidr);
     }),
     dns: dnsView(config, servers),
     tproxy: config.InboundInterceptionMode === 'TPROXY',
@@ -95,8 +97,19 @@ function dnsView(config: IptablesConfig, servers: readonly string[]): View['dns'
   return config.DNSServersV4.length + config.DNSServersV6.length === 0 ? { kind: 'off' } : { kind: 'servers', servers };
 }
 
+/** The ranges of one family, as they were written; an IPv4 range in IPv6 clothes (`::ffff:10.0.0.0/104`) is undressed. */
 function ofFamily(cidrs: readonly string[], family: Family): string[] {
-  return cidrs.filter((text) => parseCidr(text)?.family === family);
+  return cidrs.flatMap((text) => {
+    const cidr = parseCidr(text);
+    if (cidr?.family !== family) return [];
+    return family === 4 && text.includes(':') ? [formatCidr(cidr)] : [text];
+  });
+}
+
+/** Starts in 127.0.0.0/8, or is ::1. */
+function isLoopback(cidr: Cidr): boolean {
+  if (cidr.family === 4) return cidr.address[0] === 127;
+  return cidr.address.every((byte, index) => byte === (index === 15 ? 1 : 0));
 }
 
 function skipExcludedInterfaces(rules: RuleSetBuilder, view: View): void {

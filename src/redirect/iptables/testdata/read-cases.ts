@@ -11,8 +11,8 @@ export interface ContractCase {
 
 /**
  * cases.json gives the case `empty` the configuration of `kube-virt-interfaces`, and the two have different rules: no function can give both.
- * The rules of `empty` are those of a configuration that names nothing, as its name says, so that is what it is read as. The files
- * are kept as they came; a test holds on to the contradiction, so that this goes when the data is mended.
+ * The rules of `empty` are those of a configuration that names nothing, as its name says, so that is what it is read as. The data
+ * is kept as it came; a test holds on to the contradiction, so that this goes when the data is mended.
  */
 const corrections: ReadonlyMap<string, object> = new Map([['empty', {}]]);
 
