@@ -10,7 +10,13 @@ export interface CallOptions {
 }
 
 /** One JSON call over a unix socket. Throws AGENT_UNREACHABLE where nobody listens and the server's own error otherwise. */
-export async function callUnixSocket(socketPath: string, method: string, path: string, body: unknown, options: CallOptions = {}): Promise<unknown> {
+export async function callUnixSocket(
+  socketPath: string,
+  method: string,
+  path: string,
+  body: unknown,
+  options: CallOptions = {},
+): Promise<unknown> {
   const payload = body === undefined ? null : JSON.stringify(body);
   const { status, text } = await new Promise<{ status: number; text: string }>((resolve, reject) => {
     const timeout = AbortSignal.timeout(options.timeoutMs ?? 10_000);
@@ -42,7 +48,10 @@ function describe(cause: unknown): string {
 
 function asUserError(body: unknown, fallback: string): UserError {
   const error = body as Partial<ApiError> | null;
-  return new UserError('AGENT_REFUSED', error?.message ?? fallback, { cure: error?.cure ?? 'See the log of the process that answered.', data: { remoteCode: error?.code ?? null } });
+  return new UserError('AGENT_REFUSED', error?.message ?? fallback, {
+    cure: error?.cure ?? 'See the log of the process that answered.',
+    data: { remoteCode: error?.code ?? null },
+  });
 }
 
 /** The typed client of the agent's local API (see types.ts for the routes). Stateless: every call opens its own connection. */

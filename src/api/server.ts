@@ -1,5 +1,6 @@
 import { chmod, rm } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { MillraceError, UserError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
@@ -54,7 +55,12 @@ function answers(socketPath: string): Promise<boolean> {
   });
 }
 
-async function handle(routes: Readonly<Record<string, Route>>, request: IncomingMessage, response: ServerResponse, log: Logger): Promise<void> {
+async function handle(
+  routes: Readonly<Record<string, Route>>,
+  request: IncomingMessage,
+  response: ServerResponse,
+  log: Logger,
+): Promise<void> {
   try {
     const found = match(routes, request.method ?? 'GET', (request.url ?? '/').split('?')[0] ?? '/');
     if (found === null) {
@@ -68,7 +74,11 @@ async function handle(routes: Readonly<Record<string, Route>>, request: Incoming
     if (!(error instanceof UserError)) log.error({ err: error }, 'a call of the local API failed');
     const code = error instanceof MillraceError ? error.code : 'SYS';
     const message = error instanceof Error ? error.message : String(error);
-    send(response, error instanceof UserError ? 400 : 500, { code, message, cure: error instanceof UserError ? error.cure : null } satisfies ApiError);
+    send(response, error instanceof UserError ? 400 : 500, {
+      code,
+      message,
+      cure: error instanceof UserError ? error.cure : null,
+    } satisfies ApiError);
   }
 }
 
@@ -85,7 +95,10 @@ async function readBody(request: IncomingMessage): Promise<string> {
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > bodyLimit) throw new UserError('USAGE', `Cannot read the call because its body is too large: over ${bodyLimit} bytes`, { cure: 'Send less at once.' });
+    if (size > bodyLimit)
+      throw new UserError('USAGE', `Cannot read the call because its body is too large: over ${bodyLimit} bytes`, {
+        cure: 'Send less at once.',
+      });
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

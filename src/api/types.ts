@@ -62,6 +62,7 @@ export interface MapStatus {
   readonly type: string;
   readonly entries: number | null;
   readonly maxEntries: number;
+  /** Keys and values of a full map, without the kernel's own overhead. */
   readonly bytes: number;
 }
 

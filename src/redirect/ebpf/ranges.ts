@@ -40,5 +40,7 @@ export function includesLoopback(config: RedirectConfig): boolean {
 }
 
 function contains(outer: Cidr, inner: Cidr): boolean {
-  return outer.family === inner.family && outer.prefix <= inner.prefix && cidrContains(outer, { family: inner.family, bytes: inner.address });
+  return (
+    outer.family === inner.family && outer.prefix <= inner.prefix && cidrContains(outer, { family: inner.family, bytes: inner.address })
+  );
 }

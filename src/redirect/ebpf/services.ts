@@ -25,7 +25,10 @@ export function compileServices(entries: readonly ServiceEntry[], firstGeneratio
   for (const entry of entries) {
     const address = addressBytes(entry.address);
     const usable = entry.backends.map((backend) => ({ addr: addressBytes(backend.address), port: backend.port }));
-    services.push([{ addr: address, port: entry.port, protocol: tcp }, { generation, count: usable.length }]);
+    services.push([
+      { addr: address, port: entry.port, protocol: tcp },
+      { generation, count: usable.length },
+    ]);
     for (const [index, backend] of usable.entries()) backends.push([{ generation, index }, backend]);
     // 32 bits: a node that replaces a service a thousand times a second wraps after seven weeks, long after old ones are gone
     generation = (generation + 1) >>> 0;
@@ -35,6 +38,7 @@ export function compileServices(entries: readonly ServiceEntry[], firstGeneratio
 
 function addressBytes(text: string): Uint8Array {
   const address = parseIp(text);
-  if (address === null) throw new MillraceError('MESH_INVALID', `Cannot translate a service because an address is none: current value ${JSON.stringify(text)}`);
+  if (address === null)
+    throw new MillraceError('MESH_INVALID', `Cannot translate a service because an address is none: current value ${JSON.stringify(text)}`);
   return mapIp(address);
 }

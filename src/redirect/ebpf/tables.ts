@@ -1,6 +1,8 @@
-import { type Pod, PodFlags, type Port, PortFlags, type PortKey, type Range, type RangeKey, Size } from '../../abi/gen/index.ts';
+import type { Pod, Port, PortKey, Range, RangeKey } from '../../abi/gen/index.ts';
+import { PodFlags, PortFlags, Size } from '../../abi/gen/index.ts';
 import { UserError } from '../../base/errors.ts';
-import { type IpAddress, mapIp } from '../../pods/address.ts';
+import type { IpAddress } from '../../pods/address.ts';
+import { mapIp } from '../../pods/address.ts';
 import { translateIds } from '../../pods/ids.ts';
 import type { Cidr, PodRequest, RedirectConfig } from '../../pods/types.ts';
 import { compileRanges, includesLoopback } from './ranges.ts';
@@ -17,8 +19,10 @@ export interface PodTables {
 export interface PodFacts {
   readonly name: string;
   readonly cookie: bigint;
-  /** The addresses of its interfaces without loopback's, primary first. */
+  /** The addresses that it is known by, primary first: of its interfaces, without loopback's and link-local ones. */
   readonly addresses: readonly IpAddress[];
+  /** Every address that is local in its namespace. */
+  readonly localAddresses: readonly IpAddress[];
   readonly backend: PodRequest['backend'];
   /** false: no redirection, only service translation. */
   readonly meshed: boolean;
@@ -49,7 +53,7 @@ export function compileTables(facts: PodFacts, config: RedirectConfig): PodTable
       addr4: primary(facts.addresses, 4),
       addr6: primary(facts.addresses, 6),
     },
-    ranges: compileRanges(redirected ? config : nothing(config), facts.addresses.map(hostRange)).map(({ cidr, flags }) => [
+    ranges: compileRanges(redirected ? config : nothing(config), facts.localAddresses.map(hostRange)).map(({ cidr, flags }) => [
       rangeKey(facts.cookie, cidr),
       { flags },
     ]),
@@ -78,9 +82,13 @@ function nothing(config: RedirectConfig): RedirectConfig {
 /** Ids of the pod as kernel ids. An id that its user namespace does not map belongs to nobody, so it is left out. */
 function owners(facts: PodFacts, what: string, ids: readonly number[]): readonly number[] {
   if (ids.length > Size.OWNERS) {
-    throw new UserError('ANNOTATION_INVALID', `Cannot enrol ${facts.name} because it has too many ${what}: ${ids.length}, at most ${Size.OWNERS}`, {
-      cure: 'Name fewer ids.',
-    });
+    throw new UserError(
+      'ANNOTATION_INVALID',
+      `Cannot enrol ${facts.name} because it has too many ${what}: ${ids.length}, at most ${Size.OWNERS}`,
+      {
+        cure: 'Name fewer ids.',
+      },
+    );
   }
   return translateIds(facts.uidMap, ids);
 }

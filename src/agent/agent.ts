@@ -1,0 +1,102 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { Abi } from '../abi/gen/index.ts';
+import type { Route } from '../api/server.ts';
+import { serveUnixSocket } from '../api/server.ts';
+import type { AgentStatus, ServiceEntry } from '../api/types.ts';
+import { Cleanup } from '../base/cleanup.ts';
+import { UserError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import { closeFd, createCgroup, enableStats, FdPoller } from '../kernel/index.ts';
+import { DataPlane } from '../redirect/ebpf/data-plane.ts';
+import { ServiceWriter } from '../redirect/ebpf/service-writer.ts';
+import type { AgentConfig } from './config.ts';
+import { logEvents } from './events.ts';
+import { PodManager } from './pod-manager.ts';
+import { parsePodRequest } from './pod-request.ts';
+import { DesiredPods } from './state.ts';
+import { mapStatus, programStatus } from './status.ts';
+
+/**
+ * Runs the node agent until `signal` is aborted: takes over or loads the programs, enrols the pods that are wished for, serves the local API
+ * and mends drift. Leaves everything pinned when it ends. Throws UserError AGENT_RUNNING, ABI_MISMATCH; VerifierError.
+ */
+export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSignal): Promise<void> {
+  const startedAt = new Date(performance.timeOrigin).toISOString();
+  await mkdir(dirname(config.socket), { recursive: true, mode: 0o700 });
+  createCgroup(config.cgroup);
+  await using cleanup = new Cleanup();
+  if (config.statistics) {
+    const fd = enableStats();
+    cleanup.defer(() => closeFd(fd));
+  }
+  const elf = await readFile(config.object);
+  const plane = cleanup.use(await DataPlane.open({ elf, cgroup: config.cgroup, pins: config.pins, log }));
+  const desired = await DesiredPods.open(config.state, log);
+  const poller = cleanup.use(new FdPoller());
+  const pods = cleanup.use(new PodManager(plane, desired, poller, log));
+  cleanup.use(logEvents(poller, plane, (cookie) => pods.nameOf(cookie), log));
+  await pods.restore();
+  const services = new ServiceWriter(plane.maps);
+  const readyAfterMs = Math.round(performance.now());
+
+  const status = async (): Promise<AgentStatus> => {
+    const counters = plane.counters();
+    return {
+      instance: config.instance,
+      version: config.version,
+      pid: process.pid,
+      startedAt,
+      readyAfterMs,
+      adopted: plane.adopted,
+      cgroup: config.cgroup,
+      pins: config.pins,
+      abiVersion: Abi.VERSION,
+      rssBytes: process.memoryUsage.rss(),
+      programs: await programStatus(plane, config.statistics),
+      maps: mapStatus(plane),
+      counters,
+      pods: pods.status(),
+      drift: pods.drift,
+      lostEvents: counters.error_event_lost ?? 0,
+    };
+  };
+  const routes: Record<string, Route> = {
+    'GET /v1/status': status,
+    'GET /v1/pods': async () => pods.status(),
+    'PUT /v1/pods': async ({ body }) => pods.enrol(parsePodRequest(body)),
+    'DELETE /v1/pods/': async ({ parameter }) => pods.release(parameter),
+    'PUT /v1/services': async ({ body }) => services.write(body as readonly ServiceEntry[]),
+  };
+  const running = new UserError(
+    'AGENT_RUNNING',
+    `Cannot start the agent because another one of this instance answers on ${config.socket}`,
+    {
+      cure: 'Stop that one first, or choose another name with --instance.',
+    },
+  );
+  const server = await serveUnixSocket({ socketPath: config.socket, routes, running, log });
+  cleanup.defer(() => server.close());
+  log.info({ durationMs: readyAfterMs, path: config.pins, reason: plane.adopted ? 'adopted' : 'fresh' }, 'agent is ready');
+  await reconcileUntil(signal, config.reconcileEveryMs, pods, log);
+}
+
+async function reconcileUntil(signal: AbortSignal, everyMs: number, pods: PodManager, log: Logger): Promise<void> {
+  while (!signal.aborted) {
+    await sleep(everyMs, signal);
+    if (!signal.aborted)
+      await pods.reconcile().catch((err: unknown) => log.error({ err }, 'the kernel could not be compared with what should be there'));
+  }
+}
+
+function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, milliseconds);
+    signal.addEventListener('abort', done);
+  });
+}

@@ -1,0 +1,18 @@
+/** How an agent is started. Paths are absolute. */
+export interface AgentConfig {
+  readonly instance: string;
+  readonly version: string;
+  /** The cgroup v2 directory whose processes are the pods'. */
+  readonly cgroup: string;
+  /** A directory on a bpf file system. */
+  readonly pins: string;
+  readonly socket: string;
+  /** Where the list of desired pods is kept. */
+  readonly state: string;
+  /** The compiled programs. */
+  readonly object: string;
+  /** Count runs and time of every program (a few nanoseconds a run). */
+  readonly statistics: boolean;
+  /** Milliseconds between two comparisons of the kernel with what should be there. */
+  readonly reconcileEveryMs: number;
+}

@@ -1,0 +1,62 @@
+import type { PodStatus } from '../api/types.ts';
+import type { NetnsHandle } from '../kernel/index.ts';
+import type { IpAddress } from '../pods/address.ts';
+import { formatIp } from '../pods/address.ts';
+import type { PodRequest, RedirectConfig } from '../pods/types.ts';
+import { isListening } from '../redirect/ebpf/listeners.ts';
+import type { DataPlaneMaps } from '../redirect/ebpf/maps.ts';
+import type { PodTables } from '../redirect/ebpf/tables.ts';
+import { compileTables } from '../redirect/ebpf/tables.ts';
+
+/** A pod that the agent redirects: the wish, what it was compiled from, and the open namespace. The descriptor keeps the cookie unique. */
+export interface EnrolledPod {
+  readonly request: PodRequest;
+  readonly config: RedirectConfig;
+  readonly netns: NetnsHandle;
+  /** Primary first; without loopback and link-local ones. */
+  readonly addresses: readonly IpAddress[];
+  readonly localAddresses: readonly IpAddress[];
+  readonly spread6: boolean;
+  readonly problems: readonly string[];
+}
+
+/** Whether new connections to the pod are steered by an sk_lookup program of its own. */
+export function isSteered(pod: EnrolledPod): boolean {
+  return pod.request.meshed && pod.config.interceptionMode !== 'NONE' && pod.request.backend === 'sk_lookup';
+}
+
+export function tablesOf(pod: EnrolledPod): PodTables {
+  const { request, config, netns, addresses, localAddresses, spread6 } = pod;
+  const { name, backend, meshed, uidMap } = request;
+  return compileTables({ name, cookie: netns.cookie, addresses, localAddresses, backend, meshed, uidMap, spread6 }, config);
+}
+
+/** What the kernel says of the pod now. */
+export function statusOf(pod: EnrolledPod, maps: DataPlaneMaps): PodStatus {
+  const redirected = pod.request.meshed && pod.config.interceptionMode !== 'NONE' && pod.request.backend !== 'iptables';
+  const outbound = {
+    role: 'outbound' as const,
+    port: pod.config.outboundPort,
+    present: isListening(maps, pod.netns.cookie, pod.config.outboundPort),
+  };
+  const inbound = {
+    role: 'inbound' as const,
+    port: pod.config.inboundPort,
+    present: isListening(maps, pod.netns.cookie, pod.config.inboundPort),
+  };
+  const listeners = !redirected ? [] : pod.request.backend === 'bind' ? [outbound] : [outbound, inbound];
+  const absent = listeners
+    .filter(({ present }) => !present)
+    .map(({ role, port }) => `the proxy does not listen on its ${role} port ${port}: connections are refused`);
+  const inKernel = maps.pods.get(pod.netns.cookie) !== null;
+  return {
+    name: pod.request.name,
+    netns: pod.request.netns,
+    cookie: pod.netns.cookie.toString(),
+    backend: pod.request.backend,
+    meshed: pod.request.meshed,
+    addresses: pod.addresses.map(formatIp),
+    listeners,
+    problems: [...(inKernel ? [] : ['the kernel has no row for this pod']), ...pod.problems, ...absent],
+  };
+}

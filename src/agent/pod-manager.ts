@@ -1,0 +1,237 @@
+import { stat } from 'node:fs/promises';
+import type { PodStatus } from '../api/types.ts';
+import { UserError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import type { FdPoller } from '../kernel/index.ts';
+import { netnsAddresses, openNetns, watchAddresses } from '../kernel/index.ts';
+import { redirectConfigFromAnnotations } from '../pods/annotations.ts';
+import { validatePodName } from '../pods/name.ts';
+import type { PodRequest } from '../pods/types.ts';
+import type { DataPlane } from '../redirect/ebpf/data-plane.ts';
+import { adoptListeners } from '../redirect/ebpf/listeners.ts';
+import { ensureSpreadRoute } from '../redirect/ebpf/spread-route.ts';
+import type { EnrolledPod } from './enrolled-pod.ts';
+import { isSteered, statusOf, tablesOf } from './enrolled-pod.ts';
+import { livingCookies } from './living-namespaces.ts';
+import { podAddresses } from './pod-addresses.ts';
+import type { DesiredPods } from './state.ts';
+
+interface Held {
+  readonly pod: EnrolledPod;
+  /** Ends the watch on the pod's addresses. */
+  readonly watch: Disposable;
+}
+
+/** Enrols and releases pods: what is desired on one side, the kernel on the other. Calls are done one after another. */
+export class PodManager implements AsyncDisposable {
+  readonly #plane: DataPlane;
+  readonly #desired: DesiredPods;
+  readonly #log: Logger;
+  readonly #poller: FdPoller;
+  readonly #held = new Map<string, Held>();
+  #queue: Promise<unknown> = Promise.resolve();
+  #repaired = 0;
+  #lastRepair: string | null = null;
+
+  constructor(plane: DataPlane, desired: DesiredPods, poller: FdPoller, log: Logger) {
+    this.#plane = plane;
+    this.#desired = desired;
+    this.#poller = poller;
+    this.#log = log;
+  }
+
+  /** The name of the enrolled pod with this cookie, or null. */
+  nameOf(cookie: bigint): string | null {
+    return [...this.#held.values()].find(({ pod }) => pod.netns.cookie === cookie)?.pod.request.name ?? null;
+  }
+
+  /** Rows and programs that were gone without our doing and were put back, since this process started. */
+  get drift(): { readonly repaired: number; readonly last: string | null } {
+    return { repaired: this.#repaired, last: this.#lastRepair };
+  }
+
+  /**
+   * Enrols a pod, or changes one that is enrolled: another namespace under the same name replaces the old one, other annotations take effect
+   * for new connections. Throws UserError POD_NAME_INVALID, ANNOTATION_INVALID, NETNS_INVALID.
+   */
+  enrol(request: PodRequest): Promise<PodStatus> {
+    return this.#inTurn(async () => {
+      validatePodName(request.name);
+      const status = await this.#enrolNow(request);
+      await this.#desired.set(request);
+      return status;
+    });
+  }
+
+  /** Releases a pod: connections that exist live on, new ones are no longer redirected. Throws UserError POD_UNKNOWN. */
+  release(name: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const held = this.#held.get(name);
+      if (held === undefined && this.#desired.get(name) === null) {
+        throw new UserError('POD_UNKNOWN', `Cannot release ${name} because no such pod is enrolled`, {
+          cure: 'List the pods that are.',
+          command: 'millrace pod list',
+        });
+      }
+      await this.#desired.delete(name);
+      if (held !== undefined) await this.#drop(held);
+      this.#log.info({ pod: name }, 'pod released');
+    });
+  }
+
+  status(): readonly PodStatus[] {
+    const wished = this.#desired.list().filter(({ name }) => !this.#held.has(name));
+    return [...[...this.#held.values()].map(({ pod }) => statusOf(pod, this.#plane.maps)), ...wished.map(absentStatus)];
+  }
+
+  /** Enrols everything that an earlier agent was asked to. A pod whose namespace is gone stays wished for and is reported. */
+  restore(): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const request of this.#desired.list()) {
+        try {
+          await this.#enrolNow(request);
+        } catch (err) {
+          this.#log.warn({ pod: request.name, netns: request.netns, err }, 'pod could not be taken over');
+        }
+      }
+      await this.#forgetEnded();
+    });
+  }
+
+  /** Compares the kernel with what should be there and mends it. Cheap: some hundred microseconds a pod. */
+  reconcile(): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const program of this.#plane.ensureAttached('repair')) this.#noteRepair(`program ${program} attached again`);
+      await this.#followNamespaces();
+      for (const { pod } of this.#held.values()) {
+        const steered = isSteered(pod);
+        const detached = steered && !this.#plane.isSteeringAttached(pod.netns);
+        const change = await this.#plane.enrol(pod.netns, tablesOf(pod), steered && detached ? 'attach' : steered ? 'keep' : 'detach');
+        if (detached) this.#noteRepair(`sk_lookup of ${pod.request.name} attached again`);
+        if (change.written + change.removed > 0)
+          this.#noteRepair(`${change.written + change.removed} rows of ${pod.request.name} put right`);
+        await this.#adopt(pod);
+      }
+    });
+  }
+
+  async #enrolNow(request: PodRequest): Promise<PodStatus> {
+    const config = redirectConfigFromAnnotations(request.name, request.annotations);
+    const netns = openNetns(request.netns);
+    const before = this.#held.get(request.name);
+    try {
+      const twin = [...this.#held.values()].find(({ pod }) => pod.netns.cookie === netns.cookie && pod.request.name !== request.name);
+      if (twin !== undefined) {
+        throw new UserError(
+          'NETNS_INVALID',
+          `Cannot enrol ${request.name} because its network namespace belongs to a pod already: ${twin.pod.request.name}`,
+          {
+            cure: 'Release that pod first, or name another namespace.',
+            command: `millrace pod remove ${twin.pod.request.name}`,
+          },
+        );
+      }
+      const { addresses, localAddresses } = podAddresses(netnsAddresses(netns));
+      const wantsSpread = request.meshed && request.backend !== 'iptables' && config.ipv6 && addresses.some(({ family }) => family === 6);
+      const spreadProblem = wantsSpread ? await ensureSpreadRoute(request.netns) : null;
+      const problems = spreadProblem === null ? [] : [`IPv6 connections share one set of ports: ${spreadProblem}`];
+      const pod: EnrolledPod = {
+        request,
+        config,
+        netns,
+        addresses,
+        localAddresses,
+        spread6: wantsSpread && spreadProblem === null,
+        problems,
+      };
+      await this.#plane.enrol(netns, tablesOf(pod), isSteered(pod) ? 'attach' : 'detach');
+      const watch = watchAddresses(netns, this.#poller, () => this.#addressesChanged(request.name));
+      this.#held.set(request.name, { pod, watch });
+      if (before !== undefined) await this.#replace(before, pod);
+      await this.#adopt(pod);
+      this.#log.info({ pod: request.name, netns: request.netns, cookie: netns.cookie.toString() }, 'pod enrolled');
+      return statusOf(pod, this.#plane.maps);
+    } catch (error) {
+      netns.close();
+      throw error;
+    }
+  }
+
+  async #replace(before: Held, now: EnrolledPod): Promise<void> {
+    before.watch[Symbol.dispose]();
+    if (before.pod.netns.cookie !== now.netns.cookie) await this.#plane.release(before.pod.netns.cookie);
+    before.pod.netns.close();
+  }
+
+  async #drop(held: Held): Promise<void> {
+    this.#held.delete(held.pod.request.name);
+    held.watch[Symbol.dispose]();
+    await this.#plane.release(held.pod.netns.cookie);
+    held.pod.netns.close();
+  }
+
+  #addressesChanged(name: string): void {
+    void this.#inTurn(async () => {
+      const held = this.#held.get(name);
+      if (held !== undefined) await this.#enrolNow(held.pod.request);
+    }).catch((err: unknown) => this.#log.error({ pod: name, err }, 'the new addresses of a pod could not be taken over'));
+  }
+
+  /** A namespace that ended leaves its pod wished for; one that came back under the same name is enrolled. */
+  async #followNamespaces(): Promise<void> {
+    for (const held of [...this.#held.values()]) {
+      const now = await stat(held.pod.request.netns, { bigint: true }).catch(() => null);
+      if (now?.ino === held.pod.netns.inode) continue;
+      await this.#drop(held);
+      this.#log.info({ pod: held.pod.request.name, netns: held.pod.request.netns }, 'the network namespace of a pod ended');
+    }
+    for (const request of this.#desired.list().filter(({ name }) => !this.#held.has(name))) {
+      // absent namespaces are reported by status(); only those that are there again are worth a try
+      if (await stat(request.netns).catch(() => null))
+        await this.#enrolNow(request).catch((err: unknown) => this.#log.debug({ pod: request.name, err }, 'pod is still absent'));
+    }
+  }
+
+  async #adopt(pod: EnrolledPod): Promise<void> {
+    if (!pod.request.meshed || pod.request.backend === 'iptables') return;
+    const { netns } = pod;
+    const count = await adoptListeners(this.#plane.maps, { cookie: netns.cookie, netnsInode: netns.inode, pod: tablesOf(pod).pod });
+    if (count > 0) this.#log.info({ pod: pod.request.name, count }, 'listeners of the proxy adopted');
+  }
+
+  /** Rows of namespaces that ended while no agent was there. Those that live are kept: an agent that lost its list must not open a bypass. */
+  async #forgetEnded(): Promise<void> {
+    const alive = await livingCookies();
+    for (const cookie of await this.#plane.knownCookies()) {
+      if (alive.has(cookie)) continue;
+      await this.#plane.release(cookie);
+      this.#log.info({ cookie: cookie.toString() }, 'rows of a pod that ended were removed');
+    }
+  }
+
+  #noteRepair(what: string): void {
+    this.#repaired += 1;
+    this.#lastRepair = what;
+    this.#log.warn({ reason: what }, 'drift repaired');
+  }
+
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(task);
+    this.#queue = result.catch(() => undefined);
+    return result;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#queue;
+    for (const { pod, watch } of this.#held.values()) {
+      watch[Symbol.dispose]();
+      pod.netns.close();
+    }
+    this.#held.clear();
+  }
+}
+
+function absentStatus(request: PodRequest): PodStatus {
+  const { name, netns, backend, meshed } = request;
+  return { name, netns, cookie: '0', backend, meshed, addresses: [], listeners: [], problems: ['its network namespace is gone'] };
+}

@@ -1,0 +1,52 @@
+import type { MapStatus, ProgramStatus } from '../api/types.ts';
+import type { ProgramInfo } from '../kernel/index.ts';
+import { closeFd, openById, Program } from '../kernel/index.ts';
+import { cgroupAttachments, steeringProgram } from '../redirect/ebpf/attachments.ts';
+import type { DataPlane } from '../redirect/ebpf/data-plane.ts';
+import { pinnedCookies } from '../redirect/ebpf/pins.ts';
+import { openIfThere } from '../redirect/ebpf/pod-steering.ts';
+
+/** The attached programs, read from their links: what hangs there, whoever put it there. */
+export async function programStatus(plane: DataPlane, statistics: boolean): Promise<readonly ProgramStatus[]> {
+  const shared = cgroupAttachments.map(({ program }) => ({ program, path: plane.pins.link(program) }));
+  const own = (await pinnedCookies(plane.pins, steeringProgram)).map((cookie) => ({
+    program: steeringProgram,
+    path: plane.pins.link(steeringProgram, cookie),
+  }));
+  return [...shared, ...own].flatMap(({ program, path }) => {
+    using link = openIfThere(path);
+    if (link === null) return [];
+    const { programId, target, attachType } = link.info();
+    const info = programInfo(programId);
+    const where = target.kind === 'netns' ? `netns ${target.inode}` : target.kind;
+    return [
+      {
+        name: program,
+        id: programId,
+        tag: info.tag,
+        attached: target.kind === 'detached' ? 'detached' : `${attachType ?? 'unknown'} of ${where}`,
+        instructions: info.verifiedInstructions,
+        runs: statistics ? Number(info.runs) : null,
+        nanoseconds: statistics ? Number(info.runTimeNanoseconds) : null,
+      },
+    ];
+  });
+}
+
+function programInfo(id: number): ProgramInfo {
+  const fd = openById('program', id);
+  try {
+    return Program.borrow(fd, `program ${id}`).info();
+  } finally {
+    closeFd(fd);
+  }
+}
+
+/** Sizes and fill of the tables. Entries of a ring are null. */
+export function mapStatus(plane: DataPlane): readonly MapStatus[] {
+  return Object.values(plane.maps).map((map) => {
+    const { name, type, maxEntries, keySize, valueSize } = map.info;
+    const entries = type === 'RINGBUF' ? null : map.count();
+    return { name, type, entries, maxEntries, bytes: type === 'RINGBUF' ? maxEntries : maxEntries * (keySize + valueSize) };
+  });
+}

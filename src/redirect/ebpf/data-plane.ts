@@ -1,0 +1,146 @@
+import { existsSync } from 'node:fs';
+import { Counter } from '../../abi/gen/index.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Link } from '../../kernel/index.ts';
+import { BpfObject } from '../../kernel/index.ts';
+import type { Attachment } from './attachments.ts';
+import { cgroupAttachments, steeringProgram } from './attachments.ts';
+import type { DataPlaneMaps } from './maps.ts';
+import { mapNames, openMaps } from './maps.ts';
+import type { Pins } from './pins.ts';
+import { pinnedCookies, pinsAt, preparePins } from './pins.ts';
+import { attachSteering, detachSteering, isSteeringAttached, openIfThere } from './pod-steering.ts';
+import type { TableChange } from './table-writer.ts';
+import { removePodTables, writePodTables } from './table-writer.ts';
+import type { PodTables } from './tables.ts';
+
+export interface DataPlaneOptions {
+  /** The compiled object, dist/bpf/millrace.bpf.o. */
+  readonly elf: Uint8Array;
+  /** The cgroup v2 directory whose processes are the pods'. Never the root. */
+  readonly cgroup: string;
+  /** A directory on a bpf file system of this instance's own. */
+  readonly pins: string;
+  readonly log: Logger;
+}
+
+/** A network namespace as the data path needs it. */
+export interface NetnsTarget {
+  readonly fd: number;
+  readonly cookie: bigint;
+  readonly inode: bigint;
+}
+
+/**
+ * The programs and tables in the kernel, for one node. Everything is pinned: when this process ends, however it ends, redirection goes on;
+ * the next one opens what it finds and replaces the programs in place.
+ */
+export class DataPlane implements AsyncDisposable {
+  readonly maps: DataPlaneMaps;
+  readonly pins: Pins;
+  /** Whether the maps of an earlier process were found and taken over. */
+  readonly adopted: boolean;
+  readonly #object: BpfObject;
+  readonly #cgroup: string;
+  readonly #log: Logger;
+
+  private constructor(options: DataPlaneOptions, object: BpfObject, pins: Pins, adopted: boolean) {
+    this.#object = object;
+    this.#cgroup = options.cgroup;
+    this.#log = options.log;
+    this.pins = pins;
+    this.adopted = adopted;
+    this.maps = openMaps(object);
+  }
+
+  /**
+   * Loads the programs, on the pinned maps where there are any, and attaches them.
+   * Throws VerifierError, UserError ABI_MISMATCH, SysError. About 40 ms, most of it on another thread.
+   */
+  static async open(options: DataPlaneOptions): Promise<DataPlane> {
+    const pins = pinsAt(options.pins);
+    await preparePins(pins);
+    const found = mapNames.filter((name) => existsSync(pins.map(name)));
+    const reuse = Object.fromEntries(found.map((name) => [name, { reuse: pins.map(name) }]));
+    const object = await BpfObject.load(options.elf, { name: 'millrace', maps: reuse });
+    try {
+      for (const name of mapNames.filter((candidate) => !found.includes(candidate))) {
+        using map = object.map(name);
+        map.pin(pins.map(name));
+      }
+      const plane = new DataPlane(options, object, pins, found.length > 0);
+      plane.ensureAttached('replace');
+      return plane;
+    } catch (error) {
+      object.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Makes sure that every program hangs on its hook. `replace` puts this build's programs in place of those of an earlier process; `repair`
+   * only mends what is gone. Returns the programs that had to be attached anew.
+   */
+  ensureAttached(mode: 'replace' | 'repair'): readonly string[] {
+    return cgroupAttachments.filter((attachment) => this.#ensureLink(attachment, mode)).map(({ program }) => program);
+  }
+
+  #ensureLink({ program, hook }: Attachment, mode: 'replace' | 'repair'): boolean {
+    const path = this.pins.link(program);
+    const existing = openIfThere(path);
+    if (existing !== null) {
+      using link = existing;
+      if (link.info().target.kind === 'cgroup') {
+        if (mode === 'replace') link.update(this.#object.program(program));
+        return false;
+      }
+      link.unpin();
+    }
+    using link: Link = this.#object.program(program).attachCgroup(this.#cgroup, hook);
+    link.pin(path);
+    this.#log.debug({ program, path }, 'program attached');
+    return true;
+  }
+
+  /**
+   * Writes a pod's rows and sees to its sk_lookup program: `attach` puts this build's copy in place, `keep` leaves the one that is there,
+   * `detach` makes sure that there is none. Idempotent.
+   */
+  async enrol(netns: NetnsTarget, tables: PodTables, steering: 'attach' | 'keep' | 'detach'): Promise<TableChange> {
+    const change = writePodTables(this.maps, tables);
+    if (steering === 'attach') await attachSteering(this.#object, this.pins, netns);
+    if (steering === 'detach') await detachSteering(this.pins, netns.cookie);
+    return change;
+  }
+
+  /** Ends a pod's redirection and removes all of its rows. */
+  async release(cookie: bigint): Promise<void> {
+    removePodTables(this.maps, cookie);
+    await detachSteering(this.pins, cookie);
+  }
+
+  /** The cookies of all pods that the tables or the pinned links know. */
+  async knownCookies(): Promise<ReadonlySet<bigint>> {
+    return new Set([...this.maps.pods.keys(), ...(await pinnedCookies(this.pins, steeringProgram))]);
+  }
+
+  isSteeringAttached(netns: NetnsTarget): boolean {
+    return isSteeringAttached(this.pins, netns);
+  }
+
+  /** The counters by name, summed over the CPUs. */
+  counters(): Record<string, number> {
+    const values = new Map(
+      [...this.maps.counters.entriesPerCpu()].map(([index, perCpu]) => [index, perCpu.reduce((sum, value) => sum + value, 0n)]),
+    );
+    const names = Object.entries(Counter).filter(([name]) => name !== 'MAX');
+    return Object.fromEntries(names.map(([name, index]) => [name.toLowerCase(), Number(values.get(index) ?? 0n)]));
+  }
+
+  /** Gives up our descriptors. The pins keep everything working. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const map of Object.values(this.maps)) map.close();
+    this.#object.close();
+    await Promise.resolve();
+  }
+}

@@ -1,0 +1,91 @@
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import type { Pod } from '../../abi/gen/index.ts';
+import { Size } from '../../abi/gen/index.ts';
+import { closeFd, pidfdGetFd, pidfdOpen, SysError } from '../../kernel/index.ts';
+import type { DataPlaneMaps } from './maps.ts';
+import type { ListeningSocket } from './proc-net.ts';
+import { parseListeners } from './proc-net.ts';
+
+/** A pod as far as its proxy's listeners matter. */
+export interface ListenerPod {
+  readonly cookie: bigint;
+  readonly netnsInode: bigint;
+  readonly pod: Pod;
+}
+
+/** Whether the kernel knows a listening socket of the proxy for this port, in either family. */
+export function isListening(maps: DataPlaneMaps, cookie: bigint, port: number): boolean {
+  for (const family of [4, 6]) {
+    for (let slot = 0; slot < Size.LISTENER_SLOTS; slot += 1) {
+      if (maps.listeners.get({ cookie, port, family, slot }) !== null) return true;
+    }
+  }
+  return false;
+}
+
+/**
+ * Adds the proxy's sockets that were listening before the programs were there: found in /proc, fetched with pidfd_getfd(2) (Linux ≥ 5.6), put
+ * into the table. Only sockets whose owner is the proxy count. Returns how many were added.
+ */
+export async function adoptListeners(maps: DataPlaneMaps, target: ListenerPod): Promise<number> {
+  const missing = [target.pod.outboundPort, target.pod.inboundPort].filter((port) => !isListening(maps, target.cookie, port));
+  if (missing.length === 0) return 0;
+  const pids = await processesIn(target.netnsInode);
+  const [first] = pids;
+  if (first === undefined) return 0;
+  const owners = new Set(target.pod.uids.slice(0, target.pod.uidCount));
+  const sockets = (await listenersOf(first)).filter((socket) => missing.includes(socket.port) && owners.has(socket.uid));
+  let added = 0;
+  for (const pid of sockets.length === 0 ? [] : pids) added += await adoptFrom(maps, target.cookie, pid, sockets);
+  return added;
+}
+
+async function adoptFrom(maps: DataPlaneMaps, cookie: bigint, pid: number, sockets: readonly ListeningSocket[]): Promise<number> {
+  let added = 0;
+  for (const name of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
+    const target = await readlink(`/proc/${pid}/fd/${name}`).catch(() => '');
+    const socket = sockets.find((candidate) => target === `socket:[${candidate.inode}]`);
+    if (socket !== undefined && adopt(maps, cookie, pid, Number(name), socket)) added += 1;
+  }
+  return added;
+}
+
+function adopt(maps: DataPlaneMaps, cookie: bigint, pid: number, remoteFd: number, socket: ListeningSocket): boolean {
+  let pidfd = -1;
+  let fd = -1;
+  try {
+    pidfd = pidfdOpen(pid);
+    fd = pidfdGetFd(pidfd, remoteFd);
+    const key = { cookie, port: socket.port, family: socket.family };
+    if (socket.wildcard) maps.listenerAddrs.delete({ ...key, slot: 0 });
+    else maps.listenerAddrs.set({ ...key, slot: 0 }, { addr: socket.address });
+    for (let slot = 0; slot < Size.LISTENER_SLOTS; slot += 1) {
+      if (maps.listeners.get({ ...key, slot }) !== null) continue;
+      maps.listeners.set({ ...key, slot }, BigInt(fd), 'noexist');
+      return true;
+    }
+    return false;
+  } catch (error) {
+    // the process or its socket went away while we looked: whoever takes their place will say so by listen()
+    if (error instanceof SysError && ['ESRCH', 'EBADF', 'EOPNOTSUPP', 'EEXIST', 'EINVAL'].includes(error.errno)) return false;
+    throw error;
+  } finally {
+    if (fd >= 0) closeFd(fd);
+    if (pidfd >= 0) closeFd(pidfd);
+  }
+}
+
+async function listenersOf(pid: number): Promise<readonly ListeningSocket[]> {
+  const [tcp4, tcp6] = await Promise.all(
+    [4, 6].map((family) => readFile(`/proc/${pid}/net/tcp${family === 4 ? '' : '6'}`, 'utf8').catch(() => '')),
+  );
+  return [...parseListeners(tcp4 ?? '', 4), ...parseListeners(tcp6 ?? '', 6)];
+}
+
+async function processesIn(netnsInode: bigint): Promise<readonly number[]> {
+  const wanted = `net:[${netnsInode}]`;
+  const pids = (await readdir('/proc')).filter((name) => /^[0-9]+$/.test(name)).map(Number);
+  const found: number[] = [];
+  for (const pid of pids) if ((await readlink(`/proc/${pid}/ns/net`).catch(() => '')) === wanted) found.push(pid);
+  return found;
+}

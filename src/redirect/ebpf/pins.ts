@@ -1,0 +1,75 @@
+import { mkdir, readdir, rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Abi } from '../../abi/gen/index.ts';
+import { UserError } from '../../base/errors.ts';
+import { Link } from '../../kernel/index.ts';
+
+/** Names below an instance's pin directory: maps by their C names, links by program (and cookie, for those that a pod has of its own). */
+export interface Pins {
+  readonly root: string;
+  map(name: string): string;
+  link(program: string, cookie?: bigint): string;
+}
+
+const prefix = 'abi-';
+
+/** The ABI version is part of the path, so that maps of another layout can never be opened by mistake. */
+export function pinsAt(root: string): Pins {
+  const directory = join(root, `${prefix}${Abi.VERSION}`);
+  return {
+    root,
+    map: (name) => join(directory, 'maps', name),
+    link: (program, cookie) => join(directory, 'links', cookie === undefined ? program : `${program}-${cookie}`),
+  };
+}
+
+/** Makes the directories. Throws UserError ABI_MISMATCH when the maps of another version are pinned there. */
+export async function preparePins(pins: Pins): Promise<void> {
+  await mkdir(pins.root, { recursive: true, mode: 0o700 });
+  const other = (await readdir(pins.root)).find((name) => name.startsWith(prefix) && name !== `${prefix}${Abi.VERSION}`);
+  if (other !== undefined) {
+    throw new UserError(
+      'ABI_MISMATCH',
+      `Cannot take over ${pins.root} because its maps have another layout: current value ${other}, wanted ${prefix}${Abi.VERSION}`,
+      {
+        cure: 'Run the version that made them, or remove them: connections of the pods then bypass the proxies until the new agent is up.',
+        command: 'millrace agent --remove',
+      },
+    );
+  }
+  await mkdir(pins.map(''), { recursive: true, mode: 0o700 });
+  await mkdir(pins.link(''), { recursive: true, mode: 0o700 });
+}
+
+/** Cookies that have a link of `program`, as found in the pin directory. */
+export async function pinnedCookies(pins: Pins, program: string): Promise<readonly bigint[]> {
+  const start = `${program}-`;
+  const names = await readdir(pins.link(''));
+  return names.filter((name) => name.startsWith(start)).map((name) => BigInt(name.slice(start.length)));
+}
+
+/** Ends every pinned attachment at once, of every version, whoever else holds the links. */
+export async function detachPinned(pins: Pins): Promise<void> {
+  for (const version of (await readdir(pins.root).catch(() => [])).filter((name) => name.startsWith(prefix))) {
+    const directory = join(pins.root, version, 'links');
+    for (const name of await readdir(directory).catch(() => [])) {
+      using link = Link.open(join(directory, name));
+      if (link.info().target.kind !== 'detached') link.detach();
+    }
+  }
+}
+
+/** Removes every pin of every version: what nothing else holds is detached and freed. */
+export async function removePins(pins: Pins): Promise<void> {
+  const versions = await readdir(pins.root).catch(() => []);
+  for (const version of versions.filter((name) => name.startsWith(prefix))) {
+    for (const kind of ['links', 'maps']) {
+      const directory = join(pins.root, version, kind);
+      // bpffs has no recursive removal of its own; links go first, so that no program is left without its maps
+      for (const name of await readdir(directory).catch(() => [])) await rm(join(directory, name), { force: true });
+      await rmdir(directory).catch(() => undefined);
+    }
+    await rmdir(join(pins.root, version)).catch(() => undefined);
+  }
+  await rmdir(pins.root).catch(() => undefined);
+}
