@@ -43,9 +43,9 @@ function explain(issue: z.core.$ZodIssue, source: Located): Issue[] {
     {
       code: 'MANIFEST_INVALID',
       subject: source.subject,
-      problem: value === undefined && problem !== null ? `${name} is missing` : `${name} ${problem ?? issue.message}`,
+      problem: value === undefined && issue.code !== 'custom' ? `${name} is missing` : `${name} ${problem ?? issue.message}`,
       ...(value === undefined ? {} : { value }),
-      cure: value === undefined && issue.code === 'invalid_type' ? `Add it: ${cure}` : cure,
+      cure: value === undefined && issue.code !== 'custom' ? `Add it: ${cure}` : cure,
       position: source.document.positionOf(path),
     },
   ];
