@@ -44,7 +44,7 @@ export function bootstrap(options: BootstrapOptions): Bootstrap {
     node: {
       // Istio's form: role, address, pod, DNS domain.
       id: `sidecar~${address}~${workload.name}.${workload.namespace}~${workload.namespace}.svc.${clusterDomain}`,
-      cluster: `${workload.labels['app'] ?? workload.owner}.${workload.namespace}`,
+      cluster: `${workload.labels.app ?? workload.owner}.${workload.namespace}`,
       metadata: {
         NAME: workload.name,
         NAMESPACE: workload.namespace,
@@ -97,6 +97,9 @@ export function envoyArguments(options: {
     String(options.drainSeconds ?? 5),
     '--drain-strategy',
     'immediate',
+    // The access log is for people who wait for its line; Envoy would hold it back for 10 s.
+    '--file-flush-interval-msec',
+    '250',
     '--log-level',
     options.logLevel ?? 'warning',
   ];
