@@ -4,6 +4,7 @@ import { applyRules, removeRules } from './apply.ts';
 import { parseIptablesConfig } from './config.ts';
 import { formatGuard } from './guard.ts';
 import { inspect } from './inspect.ts';
+import { withNetns } from './netns.ts';
 import { ruleSetsEmpty } from './rule-listing.ts';
 import { readContractCases } from './testdata/read-cases.ts';
 import type { ScratchNetns } from './testdata/scratch-netns.ts';
@@ -210,6 +211,25 @@ describe('applyRules()', () => {
     const error = await refusal(applyRules({ netns: path }, sidecar));
     expect(error.code).toBe('NETNS_INVALID');
     expect(error.message).toContain(path);
+  });
+});
+
+describe('withNetns()', () => {
+  test('says which program is missing, with the exit code of a machine that cannot, when it is run inside', async () => {
+    const error = await refusal(withNetns({ netns: pod.path }, (netns) => netns.run('no-such-program-here', [])));
+    expect(error.code).toBe('MACHINE_MISSING_PROGRAM');
+    expect(error.message).toContain('no-such-program-here');
+    expect(error.exitCode).toBe(3);
+  });
+
+  test('runs in the namespace that was opened even when its path means nothing any more', async () => {
+    const other = await makeScratchNetns();
+    other.run('ip', ['link', 'add', 'mark0', 'type', 'veth', 'peer', 'name', 'mark1']);
+    const seen = await withNetns({ netns: other.path }, async (netns) => {
+      await other.close();
+      return netns.run('ip', ['-o', 'link', 'show']);
+    });
+    expect(seen.stdout).toContain('mark0');
   });
 });
 

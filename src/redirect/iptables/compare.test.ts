@@ -90,7 +90,7 @@ describe('compareState()', () => {
     const other = saved(plan)
       .replace(':ISTIO_OUTPUT', ':ISTIO_OLD - [0:0]\n:ISTIO_OUTPUT')
       .replace('COMMIT', '-A OUTPUT -j ISTIO_OLD\nCOMMIT');
-    expect(compareState(plan, state(other)).extra.sort()).toEqual([
+    expect(compareState(plan, state(other)).extra.toSorted()).toEqual([
       'iptables -t nat -A OUTPUT -j ISTIO_OLD',
       'iptables -t nat -N ISTIO_OLD',
     ]);

@@ -1,5 +1,4 @@
-import type { Family, TableName } from './types.ts';
-import { tableNames } from './types.ts';
+import type { Family } from './types.ts';
 
 /** One rule as iptables-save prints it. */
 export interface SavedRule {
@@ -43,9 +42,4 @@ export function parseSavedState(family: Family, text: string): SavedState {
 /** True when nothing in any table can touch a packet: no rule, no chain that somebody made, and every policy is ACCEPT. */
 export function isEmptyState(state: SavedState): boolean {
   return state.tables.every((table) => table.rules.length === 0 && [...table.chains.values()].every((policy) => policy === 'ACCEPT'));
-}
-
-/** True for the tables that the plan can use; `security` and tables of later kernels are never ours. */
-export function isPlannedTable(table: string): table is TableName {
-  return tableNames.some((name) => name === table);
 }
