@@ -1,13 +1,16 @@
 import { constants } from 'node:os';
 import { version } from '../base/project.ts';
+import { printError } from './print-error.ts';
+import type { CommandEntry } from './registry.ts';
 
 const stoppingSignals = ['SIGINT', 'SIGTERM'] as const;
 
 /**
  * The program: connects the process (arguments, streams, signals, exit code) with the commands. An interrupted command gets its signal aborted,
  * ends in its own time and leaves 130 (SIGINT) or 143 (SIGTERM); a second signal ends it at once.
+ * @param load where the commands come from; the registry unless told
  */
-export async function main(): Promise<void> {
+export async function main(load: () => Promise<readonly CommandEntry[]> = loadRegistry): Promise<void> {
   const argv = process.argv.slice(2);
   const [first, second] = argv;
   if ((first === '--version' || first === '-V') && second === undefined) {
@@ -30,7 +33,9 @@ export async function main(): Promise<void> {
     interrupted ??= 0;
     abort.abort(new DOMException('nobody reads the output', 'AbortError'));
   });
-  const [{ runCommandLine }, { commands }] = await Promise.all([import('./run.ts'), import('./commands.ts')]);
+  // What escapes from a timer or an event goes through the one printer too.
+  process.on('uncaughtException', (error) => process.exit(printError(error, { output: process.stderr, json: false })));
+  const [{ runCommandLine }, commands] = await Promise.all([import('./run.ts'), load()]);
   const code = await runCommandLine(argv, commands, version, {
     signal: abort.signal,
     stdout: process.stdout,
@@ -40,4 +45,8 @@ export async function main(): Promise<void> {
   });
   // Not process.exitCode alone: a handle that a command forgot must not keep the terminal waiting. The streams are synchronous on Linux.
   process.exit(interrupted ?? code);
+}
+
+async function loadRegistry(): Promise<readonly CommandEntry[]> {
+  return (await import('./commands.ts')).commands;
 }
