@@ -33,6 +33,8 @@ export { BpfObject, type LoadOptions, type MapOptions } from './object.ts';
 export { patchConstant64 } from './patch-instructions.ts';
 export { pidfdGetFd, pidfdOpen } from './pidfd.ts';
 export { FdPoller, pollEvents } from './poller.ts';
+export type { ProbeAnswer, ProbeResult } from './probe.ts';
+export { missingRequirements, runProbes } from './probes.ts';
 export { Program, type ProgramInfo } from './program.ts';
 export { type RecordHandler, RingReader, watchRing } from './ring.ts';
 export { decodeSockaddr, encodeSockaddr, type SocketAddress } from './sockaddr.ts';
