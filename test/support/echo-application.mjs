@@ -1,6 +1,7 @@
-// An application for tests: `node echo-application.mjs ADDRESS SPEC…`, where SPEC is http:PORT, echo:PORT or greeting:PORT.
-// http answers with what it saw, as JSON; echo answers each piece of data with `REMOTE DATA`; greeting speaks first, then echoes.
+// An application for tests: `node echo-application.mjs ADDRESS SPEC…`, where SPEC is http:PORT, h2c:PORT, echo:PORT or greeting:PORT.
+// http and h2c (HTTP/2 without TLS) answer with what they saw, as JSON; echo answers each piece of data with `REMOTE DATA`; greeting speaks first, then echoes.
 import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttp2Server } from 'node:http2';
 import { createServer } from 'node:net';
 
 const [address, ...specs] = process.argv.slice(2);
@@ -18,6 +19,16 @@ const kinds = {
       };
       response.setHeader('content-type', 'application/json');
       response.end(JSON.stringify(seen));
+    }),
+  h2c: () =>
+    createHttp2Server((request, response) => {
+      response.end(
+        JSON.stringify({
+          remote: request.socket.remoteAddress?.replace('::ffff:', ''),
+          version: request.httpVersion,
+          headers: request.headers,
+        }),
+      );
     }),
   echo: () =>
     createServer((socket) =>
@@ -40,7 +51,7 @@ function create(kind) {
 await Promise.all(
   specs.map((spec) => {
     const [kind = '', port] = spec.split(':');
-    return new Promise((resolve) => create(kind).listen(Number(port), address, resolve));
+    return new Promise((resolve) => create(kind).listen(Number(port), address, () => resolve(undefined)));
   }),
 );
 process.stdout.write('listening\n');

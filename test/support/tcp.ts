@@ -1,0 +1,171 @@
+import type { Server } from 'node:net';
+import { createServer, Socket } from 'node:net';
+import type { SocketAddress, SocketOptions } from '../../src/kernel/index.ts';
+import {
+  closeFd,
+  connectSocket,
+  FdPoller,
+  inNetns,
+  localAddress,
+  openSocket,
+  originalDestination,
+  peerAddress,
+  waitConnected,
+} from '../../src/kernel/index.ts';
+import { formatIp, parseIp } from '../../src/pods/address.ts';
+import type { TestNetns } from './network.ts';
+
+/** Who creates a socket: effective ids, which are what counts (contract A.7). */
+export interface Identity {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export const application: Identity = { uid: 1000, gid: 1000 };
+export const proxy: Identity = { uid: 1337, gid: 1337 };
+export const root: Identity = { uid: 0, gid: 0 };
+
+/** `10.0.0.1:80` or `[::1]:80` */
+export function endpoint(text: string): SocketAddress {
+  const match = /^(?:\[(.+)\]|([^:]+)):(\d+)$/.exec(text);
+  const ip = parseIp(match?.[1] ?? match?.[2] ?? '');
+  if (ip === null) throw new Error(`no endpoint: ${text}`);
+  return { address: ip.bytes, port: Number(match?.[3]) };
+}
+
+/** The reverse of `endpoint`; `none` for null. */
+export function endpointText(address: SocketAddress | null): string {
+  if (address === null) return 'none';
+  const family = address.address.length === 4 ? 4 : 6;
+  const text = formatIp({ family, bytes: address.address });
+  return family === 4 ? `${text}:${address.port}` : `[${text}]:${address.port}`;
+}
+
+/** Makes a socket in a namespace while this process has the given effective ids. */
+export function socketAs(netns: TestNetns, who: Identity, options: SocketOptions): number {
+  return inNetns(netns.handle, () => {
+    process.setegid?.(who.gid);
+    process.seteuid?.(who.uid);
+    try {
+      return openSocket(options);
+    } finally {
+      process.seteuid?.(0);
+      process.setegid?.(0);
+    }
+  });
+}
+
+/** What an accepted connection shows of itself. */
+export interface Accepted {
+  readonly local: string;
+  readonly peer: string;
+  readonly original: string;
+}
+
+/** A listening socket that remembers what it accepted, and answers every connection with its own name. */
+export interface Listener extends AsyncDisposable {
+  readonly name: string;
+  readonly accepted: readonly Accepted[];
+}
+
+export async function listen(
+  netns: TestNetns,
+  who: Identity,
+  name: string,
+  at: string,
+  options: { dual?: boolean } = {},
+): Promise<Listener> {
+  const address = endpoint(at);
+  const family = address.address.length === 4 ? 4 : 6;
+  const fd = socketAs(netns, who, {
+    family,
+    type: 'tcp',
+    bind: address,
+    listen: 128,
+    reuse: true,
+    ...(family === 6 ? { v6only: options.dual !== true } : {}),
+  });
+  const accepted: Accepted[] = [];
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    const child = fdOf(socket);
+    accepted.push({
+      local: endpointText(localAddress(child)),
+      peer: endpointText(peerAddress(child)),
+      original: endpointText(originalDestination(child, family === 6 && !isMapped(child) ? 6 : 4)),
+    });
+    socket.on('error', () => socket.destroy());
+    socket.end(name);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ fd }, resolve);
+  });
+  return { name, accepted, [Symbol.asyncDispose]: () => closeServer(server) };
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => server.close(() => resolve()));
+}
+
+function isMapped(fd: number): boolean {
+  return endpointText(peerAddress(fd)).startsWith('[::ffff:');
+}
+
+function fdOf(socket: Socket): number {
+  const handle = (socket as Socket & { readonly _handle: { readonly fd: number } | null })._handle;
+  if (handle === null) throw new Error('the connection is gone already');
+  return handle.fd;
+}
+
+/** What a client saw of its connection. `answer` is the listener's name, or the errno. */
+export interface Dialled {
+  readonly answer: string;
+  readonly local: string;
+  readonly peer: string;
+  readonly original: string;
+}
+
+/** Connects as somebody, reads until the end, and says what could be seen. The socket may be of another family than the address (v4-mapped). */
+export async function dial(
+  netns: TestNetns,
+  who: Identity,
+  to: string,
+  options: { from?: string; reuse?: boolean } = {},
+): Promise<Dialled> {
+  const target = endpoint(to);
+  const family = target.address.length === 4 ? 4 : 6;
+  const bind = options.from === undefined ? {} : { bind: endpoint(options.from) };
+  const fd = socketAs(netns, who, { family, type: 'tcp', ...bind, ...(options.reuse === undefined ? {} : { reuse: options.reuse }) });
+  using poller = new FdPoller();
+  try {
+    connectSocket(fd, target);
+    await waitConnected(fd, poller, AbortSignal.timeout(1500));
+  } catch (error) {
+    closeFd(fd);
+    return { answer: errnoOf(error), local: 'none', peer: 'none', original: 'none' };
+  }
+  const seen = {
+    local: endpointText(localAddress(fd)),
+    peer: endpointText(peerAddress(fd)),
+    original: endpointText(originalDestination(fd, family === 6 && !to.startsWith('[::ffff:') ? 6 : 4)),
+  };
+  return { answer: await readAll(new Socket({ fd })), ...seen };
+}
+
+function errnoOf(error: unknown): string {
+  if (error instanceof Error && error.name === 'TimeoutError') return 'TIMEOUT';
+  if (error instanceof Error && 'errno' in error && typeof error.errno === 'string') return error.errno;
+  throw error;
+}
+
+function readAll(socket: Socket): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    socket.setEncoding('latin1');
+    socket.on('data', (chunk) => {
+      text += chunk;
+    });
+    socket.on('error', reject);
+    socket.on('close', () => resolve(text));
+  });
+}
