@@ -115,6 +115,7 @@ const sources: Row[] = [
   ],
   ['principals: a wildcard in the middle is an ordinary character', from({ principals: ['cluster.local/ns/*/sa/sleep'] }), {}, 'deny'],
   ['principals: presence', from({ principals: ['*'] }), {}, 'allow'],
+  ['principals: presence takes any identity', from({ principals: ['*'] }), { peer: ['urn:example:legacy'] }, 'allow'],
   ['principals: presence wants a certificate', from({ principals: ['*'] }), plainText, 'deny'],
   ['principals: presence is not satisfied by TLS without a client certificate', from({ principals: ['*'] }), { peer: [] }, 'deny'],
   ['principals: values are ORed', from({ principals: ['cluster.local/ns/demo/sa/other', sleep] }), {}, 'allow'],

@@ -196,6 +196,7 @@ describe('answerQuery() and hostile messages', () => {
     ['a question without its type', good.subarray(0, 12 + httpbin.length + 2), 1],
     ['a compression pointer to itself', patched((m) => m.writeUInt16BE(0xc00c, 12)), 1],
     ['a compression pointer into the header', patched((m) => m.writeUInt16BE(0xc000, 12)), 1],
+    ['a compression pointer to a zero of the header', Buffer.concat([patched((m) => m.writeUInt16BE(0xc004, 12)), Buffer.alloc(300)]), 1],
     ['a label type that does not exist', patched((m) => m.writeUInt8(0x80, 12)), 1],
     ['a damaged OPT', good.subarray(0, -3), 1],
     ['two OPTs', Buffer.concat([patched((m) => m.writeUInt16BE(2, 10)), good.subarray(-11)]), 1],
