@@ -8,5 +8,13 @@ export const commands = [
   entry('pod list', 'list the enrolled pods', async () => (await import('./pod-list.ts')).podList),
   entry('pod remove', 'release a pod', async () => (await import('./pod-remove.ts')).podRemove),
   entry('status', 'show the programs, tables and pods of a running agent', async () => (await import('./status.ts')).status),
+  entry('lab up', 'start a lab of pods on this machine and wait until it is ready', async () => (await import('./lab-up.ts')).labUp),
+  entry('lab apply', 'create or change objects of a running lab', async () => (await import('./lab-apply.ts')).labApply),
+  entry('lab delete', 'remove objects of a running lab', async () => (await import('./lab-delete.ts')).labDelete),
+  entry('lab status', 'show pods and services of a running lab', async () => (await import('./lab-status.ts')).labStatus),
+  entry('lab logs', 'show what a container has written', async () => (await import('./lab-logs.ts')).labLogs),
+  entry('lab exec', 'run a command inside a container', async () => (await import('./lab-exec.ts')).labExec),
+  entry('lab down', 'stop a lab and remove everything it made', async () => (await import('./lab-down.ts')).labDown),
+  entry('lab daemon', 'the process behind a lab (started by lab up)', async () => (await import('./lab-daemon.ts')).labDaemon),
   entry('redirect rules', 'print the iptables rules of a configuration', async () => (await import('./redirect-rules.ts')).redirectRules),
 ];

@@ -1,6 +1,6 @@
+import type { Manifest, ManifestWarning } from '../manifests/types.ts';
 import type { ContainerCondition, PodPhase } from './plan/container-state.ts';
 import type { ObjectOutcome, ObjectReference } from './plan/objects.ts';
-import type { Manifest } from '../manifests/types.ts';
 
 /**
  * The lab's local API: JSON over HTTP on /run/millrace/INSTANCE/lab.sock, mode 0600.
@@ -23,6 +23,7 @@ export interface DeleteRequest {
 
 export interface OutcomesResponse {
   readonly outcomes: readonly ObjectOutcome[];
+  readonly warnings: readonly ManifestWarning[];
 }
 
 export interface LabOptions {

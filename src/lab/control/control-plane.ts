@@ -129,11 +129,7 @@ export class ControlPlane {
     const { certificate } = await this.#identity(spiffeIdentity(snapshot.trustDomain, workload));
     return {
       ...proxyConfiguration(snapshot, workload, this.#options.backend, { directory: volumePath, inboundPorts }),
-      ...secretsFiles({
-        certificateChain: certificate.certificateChainPem,
-        privateKey: certificate.privateKeyPem,
-        trustBundle: this.#authority.certificatePem,
-      }),
+      ...secretsFiles(certificate, this.#authority.certificatePem),
     };
   }
 

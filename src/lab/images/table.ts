@@ -1,5 +1,5 @@
 import { UserError } from '../../base/errors.ts';
-import type { Container } from '../../manifests/types.ts';
+import type { Container, Manifest } from '../../manifests/types.ts';
 import { curlImage } from './curl.ts';
 import { fortioImage } from './fortio.ts';
 import { hostImage } from './host.ts';
@@ -44,4 +44,12 @@ export function findImage(container: Pick<Container, 'name' | 'image' | 'command
     });
   }
   return { recipe, repository };
+}
+
+/** Refuses manifests whose containers the lab has no program for. @throws UserError IMAGE_UNKNOWN with the container's place */
+export function checkImages(manifests: readonly Manifest[]): void {
+  for (const manifest of manifests) {
+    if (manifest.kind === 'Pod') for (const container of manifest.spec.containers) findImage(container);
+    if (manifest.kind === 'Deployment') for (const container of manifest.template.spec.containers) findImage(container);
+  }
 }

@@ -1,8 +1,13 @@
 import { UserError } from '../../base/errors.ts';
+import { proxyConfiguration } from '../../mesh/envoy/proxy-configuration.ts';
+import type { RedirectBackend } from '../../mesh/model.ts';
+import { redirectConfigFromAnnotations } from '../../pods/annotations.ts';
 import { findImage } from '../images/table.ts';
+import { labNetwork } from './addresses.ts';
 import { proxyContainerName, proxyId } from './container-state.ts';
 import { isInjected } from './injection.ts';
 import type { LabObjects } from './objects.ts';
+import { type LivePod, meshSnapshot } from './snapshot.ts';
 import { podTemplates } from './templates.ts';
 
 /**
@@ -27,5 +32,22 @@ export function validateObjects(objects: LabObjects): void {
         });
       }
     }
+  }
+}
+
+/**
+ * Translates every policy for every pod that the objects ask for, so that one that cannot be translated is refused and not found out later.
+ * @throws UserError MESH_INVALID, ANNOTATION_INVALID
+ */
+export function validateMesh(objects: LabObjects, serviceAddresses: ReadonlyMap<string, string>, backend: RedirectBackend): void {
+  const pods = podTemplates(objects).map(({ namespace, owner, labels, annotations, spec }): LivePod => {
+    const injected = isInjected({ namespace: objects.namespace(namespace), labels, annotations });
+    return { namespace, name: owner, owner, labels, annotations, spec, addresses: [labNetwork.nodeAddress4], injected, ready: true };
+  });
+  const snapshot = meshSnapshot(objects, pods, serviceAddresses);
+  for (const workload of snapshot.workloads) {
+    if (!workload.injected) continue;
+    const { inboundPorts } = redirectConfigFromAnnotations(`${workload.namespace}/${workload.name}`, workload.annotations);
+    proxyConfiguration(snapshot, workload, backend, { directory: '/', inboundPorts });
   }
 }

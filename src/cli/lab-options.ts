@@ -1,0 +1,47 @@
+import { UserError } from '../base/errors.ts';
+import type { LoadOptions, } from '../manifests/load.ts';
+import type { ParsedManifests } from '../manifests/parse.ts';
+import type { ManifestWarning } from '../manifests/types.ts';
+import type { CommandEnvironment, Output } from './command.ts';
+import { instanceOption } from './instance.ts';
+
+/** `--instance` of every lab command. */
+export const labInstance = instanceOption('lab');
+
+/** `-f` of apply, delete and up. */
+export const fileOption = { kind: 'list', short: 'f', value: 'FILE', summary: 'a manifest file, a folder of them, or - for standard input' } as const;
+
+/** `-n` where objects may lack a namespace. */
+export const defaultNamespaceOption = {
+  kind: 'text',
+  short: 'n',
+  value: 'NAMESPACE',
+  summary: 'namespace of objects that name none (default: default)',
+} as const;
+
+/** `-n` where a pod is looked for. */
+export const podNamespaceOption = { kind: 'text', short: 'n', value: 'NAMESPACE', summary: 'look for the pod in this namespace only' } as const;
+
+/** Reads what `-f` names. @throws UserError USAGE without any; what loadManifestFiles throws */
+export async function readFiles(
+  files: readonly string[],
+  namespace: string | null,
+  { signal }: Pick<CommandEnvironment, 'signal'>,
+): Promise<ParsedManifests> {
+  if (files.length === 0) {
+    throw new UserError('USAGE', 'Cannot tell which objects are meant because no file is given: -f is missing', {
+      cure: 'Name a file, a folder or - with -f.',
+      exitCode: 2,
+    });
+  }
+  const { loadManifestFiles } = await import('../manifests/load.ts');
+  const options: LoadOptions = { signal, ...(namespace === null ? {} : { defaultNamespace: namespace }) };
+  return loadManifestFiles(files, options);
+}
+
+/** One line per warning, with its place. */
+export function printWarnings(output: Output, warnings: readonly ManifestWarning[]): void {
+  for (const { message, position } of warnings) {
+    output.write(`warning: ${message}${position === null ? '' : ` (${position.file}:${position.line})`}\n`);
+  }
+}

@@ -1,0 +1,25 @@
+import type { OutcomesResponse } from '../lab/api.ts';
+import type { ObjectOutcome } from '../lab/plan/objects.ts';
+import type { Output } from './command.ts';
+
+/** API groups that kubectl shows beside a kind. */
+const groups: Readonly<Partial<Record<ObjectOutcome['kind'], string>>> = {
+  Deployment: 'apps',
+  AuthorizationPolicy: 'security.istio.io',
+  PeerAuthentication: 'security.istio.io',
+  CiliumNetworkPolicy: 'cilium.io',
+  CiliumClusterwideNetworkPolicy: 'cilium.io',
+  NetworkPolicy: 'networking.k8s.io',
+};
+
+/** `deployment.apps/sleep created`, as kubectl says it; kinds that this version does not enforce say so. */
+export function outcomeLine({ kind, name, outcome }: ObjectOutcome): string {
+  const group = groups[kind];
+  const enforced = kind !== 'CiliumNetworkPolicy' && kind !== 'CiliumClusterwideNetworkPolicy' && kind !== 'NetworkPolicy';
+  const note = enforced || outcome === 'deleted' || outcome === 'not found' ? '' : ' (kept, not enforced by this version)';
+  return `${kind.toLowerCase()}${group === undefined ? '' : `.${group}`}/${name} ${outcome}${note}`;
+}
+
+export function printOutcomes(output: Output, { outcomes }: OutcomesResponse): void {
+  for (const outcome of outcomes) output.write(`${outcomeLine(outcome)}\n`);
+}

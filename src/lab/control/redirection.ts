@@ -1,0 +1,38 @@
+import { redirectConfigFromAnnotations } from '../../pods/annotations.ts';
+import { applyRules } from '../../redirect/iptables/apply.ts';
+import { fromRedirectConfig } from '../../redirect/iptables/from-redirect-config.ts';
+import type { LabOptions } from '../api.ts';
+import type { PodIdentity } from '../pods/pod.ts';
+import type { NodeAgentPort } from './node-agent.ts';
+
+/**
+ * Puts a new pod's traffic under the mesh, before any of its processes runs. Every pod is enrolled with the agent, a pod without a sidecar
+ * too: virtual addresses of services are translated for it.
+ * @throws UserError ANNOTATION_INVALID, AGENT_REFUSED, IPTABLES_FAILED, MACHINE_MISSING_PROGRAM
+ */
+export async function redirectPod(request: {
+  readonly pod: PodIdentity;
+  readonly netns: string;
+  readonly agent: NodeAgentPort;
+  readonly options: Pick<LabOptions, 'redirect' | 'inbound'>;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { pod, netns, agent, options, signal } = request;
+  const name = `${pod.namespace}/${pod.name}`;
+  const byRules = options.redirect === 'iptables';
+  if (byRules && pod.injected) {
+    await applyRules({ netns }, fromRedirectConfig(redirectConfigFromAnnotations(name, pod.annotations), { dualStack: true }), { signal });
+  }
+  await agent.enrol(
+    {
+      name,
+      netns,
+      labels: pod.labels,
+      annotations: pod.annotations,
+      uidMap: null,
+      meshed: pod.injected,
+      backend: byRules ? 'iptables' : options.inbound,
+    },
+    signal,
+  );
+}

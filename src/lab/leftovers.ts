@@ -1,0 +1,31 @@
+import { existsSync, readdirSync, rmdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { unmount } from '../kernel/index.ts';
+import { clearCgroup } from './node/processes.ts';
+import type { LabPaths } from './paths.ts';
+
+/**
+ * Removes everything an instance leaves on the machine: processes (by its cgroup), cgroups, the bpf file system with its pins, run-time
+ * files. Network namespaces and mounts inside pods end with their processes. Also right after a daemon that was killed.
+ * @param keep names in the run folder that stay
+ */
+export async function removeLeftovers(paths: LabPaths, keep: readonly string[] = []): Promise<void> {
+  await clearCgroup(paths.cgroup);
+  unmount(paths.bpffs);
+  if (existsSync(paths.run)) {
+    for (const entry of readdirSync(paths.run)) if (!keep.includes(entry)) await rm(join(paths.run, entry), { recursive: true, force: true });
+  }
+  if (keep.length > 0) return;
+  for (const folder of [paths.run, dirname(paths.run), dirname(paths.cgroup)]) removeIfEmpty(folder);
+}
+
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    // Not there, or another instance's.
+    if (code !== 'ENOENT' && code !== 'ENOTEMPTY' && code !== 'EBUSY') throw error;
+  }
+}
