@@ -38,7 +38,15 @@ const base: MeshSnapshot = meshSnapshot({
       clusterIPs: ['10.96.0.10', 'fd00:96::10'],
       headless: false,
       selector: { app: 'server' },
-      ports: [port('http', 80, 'web'), port(null, 8081), port('postgres', 5432), port('mysql', 3306), port(null, 3307)],
+      ports: [
+        port('http', 80, 'web'),
+        port(null, 8081),
+        port('postgres', 5432),
+        port('mysql', 3306),
+        port(null, 3307),
+        port('grpc', 9090),
+        port(null, 9091),
+      ],
     },
     { name: 'peers', namespace: 'demo', clusterIPs: [], headless: true, selector: { app: 'server' }, ports: [port('tcp', 5432)] },
   ],
@@ -46,7 +54,16 @@ const base: MeshSnapshot = meshSnapshot({
 const iptables: RedirectBackend = { kind: 'iptables' };
 const skLookup: RedirectBackend = { kind: 'ebpf', inbound: 'sk_lookup' };
 const bind: RedirectBackend = { kind: 'ebpf', inbound: 'bind' };
-const applicationPorts = ['http:8080', 'http:8081', 'echo:5432', 'greeting:3306', 'greeting:3307', 'echo:9999'] as const;
+const applicationPorts = [
+  'http:8080',
+  'http:8081',
+  'h2c:9090',
+  'h2c:9091',
+  'echo:5432',
+  'greeting:3306',
+  'greeting:3307',
+  'echo:9999',
+] as const;
 
 let authority: CertificateAuthority;
 beforeAll(async () => {
@@ -238,7 +255,9 @@ describe('two proxies and iptables', () => {
     await pair.apply({ ...base, authorizationPolicies: [policy] });
     expect((await get(pair.client, 'http://server/ip', ...byName)).status).toBe(200);
     expect(await get(pair.client, 'http://server/headers', ...byName)).toEqual({ status: 403, text: 'RBAC: access denied' });
-    expect(await pair.server.logLine(/"GET \/headers HTTP\/1.1" 403/)).toContain('rbac_access_denied_matched_policy[none]');
+    const refused = await pair.server.logLine(/"GET \/headers HTTP\/1.1" 403/);
+    expect(refused).toContain('rbac_access_denied_matched_policy[none]');
+    expect(refused.trimEnd()).toMatch(/sa\/client" "RBAC: access denied"$/);
     await pair.apply(base);
     expect((await get(pair.client, 'http://server/headers', ...byName)).status).toBe(200);
   });
@@ -270,6 +289,23 @@ describe('two proxies and iptables', () => {
     expect((await get(pair.client, 'http://10.96.0.10:8081/')).status).toBe(200);
     expect((await get(pair.client, 'http://10.96.0.10:8081/', '-X', 'POST')).status).toBe(403);
     await pair.apply(base);
+  });
+
+  it.each([9090, 9091])('carry HTTP/2 from end to end at port %i', async (to) => {
+    const answer = await seen(pair.client, `http://10.96.0.10:${to}/`, '--http2-prior-knowledge');
+    expect(answer.version).toBe('2.0');
+    expect(answer.headers['x-forwarded-client-cert']).toContain('sa/client');
+  });
+
+  it('cut an open stream that a policy no longer allows', async () => {
+    const child = pair.client.start(['bash', '-c', 'exec 3<>/dev/tcp/10.96.0.10/5432; echo hello >&3; cat <&3; echo closed']);
+    let received = '';
+    child.stdout.on('data', (data: Buffer) => {
+      received += data.toString();
+    });
+    await expect.poll(() => received, { timeout: 5000 }).toContain('hello');
+    await pair.apply({ ...base, authorizationPolicies: [authorizationPolicy('DENY', [{ to: [{ ports: ['5432'] }] }])] });
+    await expect.poll(() => received, { timeout: 10_000 }).toContain('closed');
   });
 
   it('carry TCP to the pods of a headless service with mutual TLS', async () => {

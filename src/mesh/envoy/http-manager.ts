@@ -1,4 +1,4 @@
-import { accessLog } from './access-log.ts';
+import { accessLog, judgedAccessLog } from './access-log.ts';
 import { fileSource, meshAlpn } from './transport.ts';
 import type { Extension, HttpFilter, RouteTable, VirtualHost } from './types.ts';
 
@@ -45,7 +45,7 @@ export function httpManager(options: {
             set_current_client_cert_details: { subject: true, dns: true, uri: true },
           }
         : { forward_client_cert_details: 'SANITIZE' }),
-      access_log: accessLog,
+      access_log: options.direction === 'inbound' ? judgedAccessLog : accessLog,
       http_filters: [...options.filters, router],
     },
   };

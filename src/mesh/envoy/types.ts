@@ -63,8 +63,20 @@ export interface FilterChain {
   readonly transport_socket_connect_timeout?: Duration;
 }
 
+/** envoy.config.accesslog.v3.AccessLogFilter */
+export type AccessLogFilter =
+  | { readonly response_flag_filter: { readonly flags: readonly string[] } }
+  | {
+      readonly status_code_filter: {
+        readonly comparison: { readonly op: 'EQ' | 'NE'; readonly value: { readonly default_value: number; readonly runtime_key: string } };
+      };
+    }
+  | { readonly or_filter: { readonly filters: readonly AccessLogFilter[] } }
+  | { readonly and_filter: { readonly filters: readonly AccessLogFilter[] } }
+  | { readonly extension_filter: Extension };
+
 export interface AccessLog extends Extension {
-  readonly filter?: { readonly response_flag_filter: { readonly flags: readonly string[] } };
+  readonly filter?: AccessLogFilter;
 }
 
 /** envoy.config.listener.v3.Listener */
