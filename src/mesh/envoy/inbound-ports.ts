@@ -18,7 +18,7 @@ export interface InboundPort {
 export function inboundPorts(snapshot: MeshSnapshot, workload: Workload): readonly InboundPort[] {
   const found = new Map<number, PortProtocol>();
   for (const service of servicesOfWorkload(snapshot, workload)) {
-    for (const servicePort of service.ports) {
+    for (const servicePort of service.ports.toSorted((a, b) => a.port - b.port)) {
       const port = servicePort.protocol === 'TCP' ? targetPortOf(workload, servicePort.targetPort) : null;
       if (port !== null && !found.has(port)) found.set(port, portProtocol(servicePort));
     }
