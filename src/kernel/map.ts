@@ -205,6 +205,7 @@ export class BpfMap<K, V> implements Disposable {
 
   /** How many entries there are now: walks the keys, so 1 µs each. For arrays: their length. */
   count(): number {
+    this.#checkOpen();
     let count = 0;
     for (const _ of singleEntries(this.#raw, false)) count += 1;
     return count;
