@@ -63,14 +63,18 @@ const isProgramSource = (path) => !path.endsWith('.test.ts');
 const oldChunkLifetime = 24 * 3600 * 1000;
 
 /**
- * Bundles src/cli/main.ts and what it loads lazily into dist/, as ES modules for Node 20; packages stay outside.
+ * Bundles src/cli/main.ts with what it loads lazily, and the lab's httpbin, into dist/, as ES modules for Node 20; packages stay outside.
  * @param {string} root
  */
 async function buildScripts(root) {
   const { build } = await import('esbuild');
   const result = await build({
     absWorkingDir: root,
-    entryPoints: ['src/cli/main.ts'],
+    entryPoints: [
+      { in: 'src/cli/main.ts', out: 'main' },
+      // A program of its own: the lab's containers run it.
+      { in: 'src/lab/httpbin/main.ts', out: 'httpbin' },
+    ],
     outdir: 'dist',
     bundle: true,
     splitting: true,
