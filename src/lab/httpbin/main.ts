@@ -30,7 +30,7 @@ try {
     if (asked) process.exit(1);
     asked = true;
     process.stdout.write(`httpbin got ${signal} and finishes what is under way\n`);
-    httpbin.close().then(() => process.exit(0));
+    void httpbin.close().then(() => process.exit(0));
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);

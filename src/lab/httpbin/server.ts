@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import type { Reply } from './replies.ts';
 import { page } from './replies.ts';
@@ -28,13 +28,24 @@ export interface Httpbin {
 /** Starts the built-in httpbin. Rejects with the error of listen(2), such as EADDRINUSE or EACCES. */
 export async function startHttpbin(options: HttpbinOptions): Promise<Httpbin> {
   const maxBodyBytes = options.maxBodyBytes ?? 10 * 1024 * 1024;
-  let closing = false;
+  let closing: Promise<void> | null = null;
+  const underWay = new Map<Socket, number>();
   const listener = (request: IncomingMessage, response: ServerResponse) => {
-    serve(request, response, maxBodyBytes, () => closing).catch(() => response.destroy());
+    const { socket } = request;
+    underWay.set(socket, (underWay.get(socket) ?? 0) + 1);
+    response.once('close', () => {
+      const requests = underWay.get(socket);
+      if (requests !== undefined) underWay.set(socket, requests - 1);
+    });
+    serve(request, response, maxBodyBytes, () => closing !== null).catch(() => fail(response));
   };
   const server = createServer(listener);
   // Longer than a proxy keeps an idle connection, so that it is the proxy who closes and no request meets a closing server.
   server.keepAliveTimeout = 75_000;
+  server.on('connection', (socket: Socket) => {
+    underWay.set(socket, 0);
+    socket.once('close', () => underWay.delete(socket));
+  });
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     if (!(declaredLength(request) > maxBodyBytes)) response.writeContinue();
     listener(request, response);
@@ -43,19 +54,35 @@ export async function startHttpbin(options: HttpbinOptions): Promise<Httpbin> {
   return {
     address,
     port,
-    async close(graceMs = 12_000) {
-      if (closing) return;
-      closing = true;
-      const timer = setTimeout(() => server.closeAllConnections(), graceMs);
-      const sweep = setInterval(() => server.closeIdleConnections(), 50);
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeIdleConnections();
-      });
-      clearTimeout(timer);
-      clearInterval(sweep);
+    close: (graceMs = 12_000) => {
+      closing ??= drain(server, underWay, graceMs);
+      return closing;
     },
   };
+}
+
+/**
+ * Node's closeIdleConnections() passes over a connection that has not sent a request yet, such as one that a proxy opened in advance. A kept-alive
+ * connection becomes idle only after its answer, so the idle ones are ended again and again until none is left.
+ */
+async function drain(server: Server, underWay: ReadonlyMap<Socket, number>, graceMs: number): Promise<void> {
+  const endIdle = () => {
+    for (const [socket, requests] of underWay) if (requests === 0) socket.destroy();
+  };
+  const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+  const sweep = setInterval(endIdle, 50);
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve());
+    endIdle();
+  });
+  clearTimeout(timer);
+  clearInterval(sweep);
+}
+
+/** The client is gone, or a handler has a bug: then the client shall learn it. */
+function fail(response: ServerResponse): void {
+  if (response.headersSent || response.destroyed) response.destroy();
+  else response.writeHead(500, { Connection: 'close' }).end();
 }
 
 async function listen(server: Server, options: HttpbinOptions): Promise<AddressInfo> {
