@@ -62,37 +62,42 @@ const isProgramSource = (path) => !path.endsWith('.test.ts');
 /** A chunk that a running agent may still load lazily outlives the build that replaced it by this many milliseconds. */
 const oldChunkLifetime = 24 * 3600 * 1000;
 
+/** What every bundle has in common: an ES module for Node 20, with its source map, in memory. */
+const bundle = /** @type {const} */ ({
+  bundle: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  packages: 'external',
+  sourcemap: true,
+  write: false,
+  logLevel: 'silent',
+});
+
 /**
- * Bundles src/cli/main.ts with what it loads lazily, and the lab's httpbin, into dist/, as ES modules for Node 20; packages stay outside.
+ * Bundles src/cli/main.ts and what it loads lazily into dist/; packages stay outside. The lab's httpbin is one file of its own, and .mjs, because
+ * it runs inside pods, where neither our package.json nor our packages are.
  * @param {string} root
  */
 async function buildScripts(root) {
   const { build } = await import('esbuild');
-  const result = await build({
-    absWorkingDir: root,
-    entryPoints: [
-      { in: 'src/cli/main.ts', out: 'main' },
-      // A program of its own: the lab's containers run it.
-      { in: 'src/lab/httpbin/main.ts', out: 'httpbin' },
-    ],
-    outdir: 'dist',
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    packages: 'external',
-    sourcemap: true,
-    chunkNames: 'chunks/[name]-[hash]',
-    write: false,
-    logLevel: 'silent',
-  }).catch((/** @type {unknown} */ error) => {
+  const results = await Promise.all([
+    build({
+      ...bundle,
+      absWorkingDir: root,
+      entryPoints: ['src/cli/main.ts'],
+      outdir: 'dist',
+      splitting: true,
+      chunkNames: 'chunks/[name]-[hash]',
+    }),
+    build({ ...bundle, absWorkingDir: root, entryPoints: ['src/lab/httpbin/main.ts'], outfile: 'dist/httpbin.mjs' }),
+  ]).catch((/** @type {unknown} */ error) => {
     throw new BuildError(error instanceof Error ? error.message : String(error));
   });
   // The entry last: whoever starts meanwhile gets the old program or the new one, each with all of its chunks.
-  const files = result.outputFiles.sort(
-    (a, b) => Number(basename(a.path).startsWith('main.')) - Number(basename(b.path).startsWith('main.')),
-  );
+  const files = results
+    .flatMap((result) => result.outputFiles)
+    .sort((a, b) => Number(basename(a.path).startsWith('main.')) - Number(basename(b.path).startsWith('main.')));
   for (const file of files) writeWhole(file.path, file.contents);
   const fresh = new Set(files.map((file) => file.path));
   for (const file of filesBelow(join(root, 'dist/chunks'))) {
