@@ -10,7 +10,7 @@ export const httpbinImage: ImageRecipe = {
     const wanted = Number(env.PORT ?? usual);
     const port = Number.isInteger(wanted) && wanted > 0 && wanted < 65_536 ? wanted : usual;
     return {
-      entry: [`${programsPath}/node`, `${programsPath}/dist/httpbin.js`, '--port', String(port)],
+      entry: [`${programsPath}/node`, `${programsPath}/dist/httpbin.mjs`, '--port', String(port)],
       prepare: null,
       uid: 1000,
       gid: 1000,
