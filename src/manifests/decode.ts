@@ -19,8 +19,19 @@ export interface Located {
 export function decode<T>(schema: z.ZodType<T>, source: Located, issues: IssueList): T | null {
   const result = schema.safeParse(source.value);
   if (result.success) return result.data;
-  for (const issue of result.error.issues) for (const explained of explain(issue, source)) issues.add(explained);
+  for (const issue of inReadingOrder(result.error.issues)) for (const explained of explain(issue, source)) issues.add(explained);
   return null;
+}
+
+/** A misspelt field is also a missing one, and its spelling is what the user has to mend: it comes first. */
+function inReadingOrder(issues: readonly z.core.$ZodIssue[]): readonly z.core.$ZodIssue[] {
+  const unknown = issues.filter(({ code }) => code === 'unrecognized_keys');
+  // Zod bounds every integer to the safe ones before our own bound says the same more narrowly.
+  const others = issues.filter(
+    (issue) => issue.code !== 'unrecognized_keys' && !(issue.code === 'too_big' && issue.maximum === Number.MAX_SAFE_INTEGER),
+  );
+  const ordered = [...unknown, ...others];
+  return ordered.length > 0 ? ordered : issues;
 }
 
 /** Kubernetes takes a field without a value for one that is not there. Items of lists stay: a null there is a mistake. */
@@ -45,7 +56,7 @@ function explain(issue: z.core.$ZodIssue, source: Located): Issue[] {
       subject: source.subject,
       problem: value === undefined && issue.code !== 'custom' ? `${name} is missing` : `${name} ${problem ?? issue.message}`,
       ...(value === undefined ? {} : { value }),
-      cure: value === undefined && issue.code !== 'custom' ? `Add it: ${cure}` : cure,
+      cure: value === undefined && issue.code !== 'custom' ? cure.replace(/^Write /, 'Add it: ') : cure,
       position: source.document.positionOf(path),
     },
   ];

@@ -395,6 +395,18 @@ describe('errors', () => {
     },
   );
 
+  it('parseManifests() names a misspelt field before it says that the right one is missing', () => {
+    const error = failure(container('ports: [{containerport: 80}]'));
+    expect(error.message).toContain('ports[0].containerport is not known');
+    expect(error.cure).toBe('Did you mean containerPort?');
+  });
+
+  it('parseManifests() says our bound when a number is beyond every integer', () => {
+    expect(failure(container('ports: [{containerPort: 99999999999999999999}]')).message).toMatch(
+      /must be at most 65535: current value 1e?[0-9+]+$/,
+    );
+  });
+
   it('parseManifests() throws the first problem and counts the others when there are several', () => {
     const error = failure(`${service('{type: X, ports: [{port: 0}]}')}---\n${pod('{}')}`);
     expect(error.message).toMatch(/spec\.type .* \(and 2 more problems in this file\)$/);
