@@ -52,8 +52,8 @@ export function endpointsCluster(
 }
 
 /**
- * A cluster that connects to where the client wanted to go. Its load balancer reads the downstream connection's restored local address,
- * or the filter state that `rememberLocalAddress` sets.
+ * A cluster that connects to where the client wanted to go: to the downstream connection's local address as the original_dst listener filter
+ * restored it. A connection that did not pass that filter has no host here, even if its local address is right.
  */
 export function originalDestinationCluster(
   name: string,
@@ -69,21 +69,4 @@ export function originalDestinationCluster(
 export const passthroughSource: NonNullable<Cluster['upstream_bind_config']> = {
   source_address: { address: '127.0.0.6', port_value: 0 },
   extra_source_addresses: [{ address: { address: '::6', port_value: 0 } }],
-};
-
-/**
- * A network filter that hands the connection's own local address to an original-destination cluster. For sockets that kept the address the
- * client dialled (sk_lookup), where nothing was translated and so nothing is restored by the original_dst listener filter.
- */
-export const rememberLocalAddress: Extension = {
-  name: 'envoy.filters.network.set_filter_state',
-  typed_config: {
-    '@type': 'type.googleapis.com/envoy.extensions.filters.network.set_filter_state.v3.Config',
-    on_new_connection: [
-      {
-        object_key: 'envoy.network.transport_socket.original_dst_address',
-        format_string: { text_format_source: { inline_string: '%DOWNSTREAM_LOCAL_ADDRESS%' } },
-      },
-    ],
-  },
 };

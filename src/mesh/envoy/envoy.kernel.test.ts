@@ -51,6 +51,8 @@ const base: MeshSnapshot = meshSnapshot({
     { name: 'peers', namespace: 'demo', clusterIPs: [], headless: true, selector: { app: 'server' }, ports: [port('tcp', 5432)] },
   ],
 });
+/** An application's user, for calls out of the server's pod. */
+const callerUser = 1000;
 const iptables: RedirectBackend = { kind: 'iptables' };
 const skLookup: RedirectBackend = { kind: 'ebpf', inbound: 'sk_lookup' };
 const bind: RedirectBackend = { kind: 'ebpf', inbound: 'bind' };
@@ -147,6 +149,12 @@ async function startPair(
       await clientPod.must(
         `${command} -w -t nat -A OUTPUT -p tcp -m owner ! --uid-owner ${proxyUser} ! -o lo -j REDIRECT --to-ports 15001`,
       );
+      const self = command === 'iptables' ? '127.0.0.1/32' : '::1/128';
+      const passthrough = command === 'iptables' ? '127.0.0.6/32' : '::6/128';
+      const owner = `-m owner --uid-owner ${options.user ?? proxyUser}`;
+      await serverPod.must(`${command} -w -t nat -A OUTPUT -p tcp -o lo -s ${passthrough} -j RETURN`);
+      await serverPod.must(`${command} -w -t nat -A OUTPUT -p tcp -o lo ! -d ${self} ${owner} -j REDIRECT --to-ports 15006`);
+      await serverPod.must(`${command} -w -t nat -A OUTPUT -p tcp -m owner --uid-owner ${callerUser} ! -o lo -j REDIRECT --to-ports 15001`);
       if (backend.kind === 'iptables') await serverPod.must(`${command} -w -t nat -A PREROUTING -p tcp -j REDIRECT --to-ports 15006`);
     }
     await serverPod.application(backend.kind === 'ebpf' && backend.inbound === 'bind' ? '127.0.0.1' : '::', ...applicationPorts);
@@ -165,6 +173,14 @@ interface Seen {
   readonly remote: string;
   readonly version: string;
   readonly headers: Readonly<Record<string, string>>;
+}
+
+/** The pod calls a service of which it is the only pod itself. */
+async function callsItself(pod: MeshPod): Promise<void> {
+  for (const url of ['http://10.96.0.10/', 'http://[fd00:96::10]/']) {
+    const { stdout } = await pod.run(['curl', '-s', '-g', '-m', '5', url], { user: callerUser });
+    expect(stdout).toContain('URI=spiffe://cluster.local/ns/demo/sa/server');
+  }
 }
 
 async function get(pod: MeshPod, url: string, ...more: readonly string[]): Promise<{ readonly status: number; readonly text: string }> {
@@ -313,6 +329,10 @@ describe('two proxies and iptables', () => {
     expect(await pair.server.logLine(/outbound_\.5432_\._\.peers/)).toContain('sa/client');
   });
 
+  it('carry the calls of a pod to itself', async () => {
+    await callsItself(pair.server);
+  });
+
   it.each([15001, 15006])('end connections to port %i instead of sending them round', async (to) => {
     expect((await pair.client.run(['curl', '-s', '-m', '3', `http://10.9.0.3:${to}/`])).code).not.toBe(0);
     expect((await pair.client.run(['curl', '-s', '-m', '3', `http://10.9.0.3:${to}/`], { user: proxyUser })).code).not.toBe(0);
@@ -403,8 +423,12 @@ describe('a proxy at the addresses of an application whose bind was rewritten', 
     expect(await pair.server.logLine(/filter_chain_not_found/)).toContain('[fd00:9::3]:8080');
   });
 
-  it('has no capturing listener', async () => {
-    expect(await pair.server.must('ss -Hltn')).not.toContain(':15006');
+  it('carries the calls of a pod to itself', async () => {
+    await callsItself(pair.server);
+  });
+
+  it('has no way in at the capture port', async () => {
+    expect((await pair.client.run(['curl', '-s', '-m', '3', 'http://10.9.0.3:15006/'], { user: proxyUser })).code).not.toBe(0);
   });
 });
 

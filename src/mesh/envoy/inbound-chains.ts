@@ -1,7 +1,6 @@
 import type { AuthorizationPolicyManifest } from '../../manifests/types.ts';
 import { networkAuthorizationFilters } from '../authorization/filters.ts';
 import { httpAuthorizationPlaces } from './authorization-filters.ts';
-import { rememberLocalAddress } from './clusters.ts';
 import type { ProxyContext } from './context.ts';
 import { everythingTo, httpManager } from './http-manager.ts';
 import type { EffectiveMutualTls } from './mutual-tls.ts';
@@ -84,9 +83,6 @@ export function inboundChains(
   },
 ): readonly FilterChain[] {
   const { trustDomain } = context.snapshot;
-  // An accepted socket of sk_lookup has the dialled address; an ORIGINAL_DST cluster does not take it from there unasked.
-  const before: readonly Extension[] =
-    context.backend.kind === 'ebpf' && context.backend.inbound === 'sk_lookup' ? [rememberLocalAddress] : [];
   return chainPlans(port.protocol, port.mode).map((plan) => ({
     name: `${port.name}_${plan.name}`,
     filter_chain_match: { ...(port.destinationPort === null ? {} : { destination_port: port.destinationPort }), ...plan.match },
@@ -94,7 +90,6 @@ export function inboundChains(
       ? { transport_socket: downstreamMutualTls(context.directory, trustDomain), transport_socket_connect_timeout: '15s' as const }
       : {}),
     filters: [
-      ...before,
       ...(plan.carries === 'http'
         ? [
             httpManager({

@@ -12,6 +12,7 @@ import { effectiveMutualTls } from './mutual-tls.ts';
 import { inboundClusterName, wellKnownClusters } from './names.ts';
 import { blackHoleChains } from './outbound-listeners.ts';
 import type { PortProtocol } from './protocol.ts';
+import { tcpProxy } from './tcp-proxy.ts';
 import type { Cluster, Listener, ListenerFilter } from './types.ts';
 
 /** A known port with the mode that its callers meet. */
@@ -21,12 +22,13 @@ interface GuardedPort extends InboundPort {
 
 /**
  * The inbound side. Where connections are captured (iptables, sk_lookup) it is one listener, `virtualInbound`, with filter chains by the port
- * that the client dialled. Where the application's bind was rewritten, nothing is captured, and the proxy itself listens at each address and port.
+ * that the client dialled. Where the application's bind was rewritten, the proxy itself listens at each address and port, and `virtualInbound`
+ * is left with what the proxy sends to its own pod, which every redirection turns to this port.
  */
 export function inboundListeners(context: ProxyContext, policies: readonly AuthorizationPolicyManifest[]): readonly Listener[] {
   const ports = guardedPorts(context);
   return context.backend.kind === 'ebpf' && context.backend.inbound === 'bind'
-    ? boundListeners(context, policies, ports)
+    ? [selfCallsInbound(context), ...boundListeners(context, policies, ports)]
     : [virtualInbound(context, policies, ports)];
 }
 
@@ -59,7 +61,9 @@ function virtualInbound(context: ProxyContext, policies: readonly AuthorizationP
     ...wildcardAddress(context, context.inboundPort),
     traffic_direction: 'INBOUND',
     listener_filters: [
-      ...(context.backend.kind === 'iptables' ? [originalDestination] : []),
+      // sk_lookup leaves the dialled address in the socket, but ORIGINAL_DST clusters take only what this filter restored; and the proxy's calls to
+      // its own pod are rewritten. The kernel answers SO_ORIGINAL_DST for both.
+      originalDestination,
       ...inspectors(ports, { protocol: 'auto', mode: otherMode }),
     ],
     ...inspectionTimeout,
@@ -83,6 +87,22 @@ function virtualInbound(context: ProxyContext, policies: readonly AuthorizationP
       }),
     ],
     access_log: refusedConnectionLog,
+  };
+}
+
+/**
+ * Hands a call of the pod to itself (by a service that it is part of) to the listener of the address that was dialled. What has none ends here:
+ * a way in without filter chains would be a way around them.
+ */
+function selfCallsInbound(context: ProxyContext): Listener {
+  return {
+    '@type': 'type.googleapis.com/envoy.config.listener.v3.Listener',
+    name: 'virtualInbound',
+    ...wildcardAddress(context, context.inboundPort),
+    traffic_direction: 'INBOUND',
+    use_original_dst: true,
+    filter_chains: [],
+    default_filter_chain: { name: 'virtualInbound-blackhole', filters: [tcpProxy(wellKnownClusters.blackHole)] },
   };
 }
 
