@@ -53,7 +53,7 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
       pins: config.pins,
       abiVersion: Abi.VERSION,
       rssBytes: process.memoryUsage.rss(),
-      programs: await programStatus(plane, config.statistics),
+      programs: await programStatus(plane),
       maps: mapStatus(plane),
       counters,
       pods: pods.status(),

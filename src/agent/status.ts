@@ -7,7 +7,7 @@ import { pinnedCookies } from '../redirect/ebpf/pins.ts';
 import { openIfThere } from '../redirect/ebpf/pod-steering.ts';
 
 /** The attached programs, read from their links: what hangs there, whoever put it there. */
-export async function programStatus(plane: DataPlane, statistics: boolean): Promise<readonly ProgramStatus[]> {
+export async function programStatus(plane: DataPlane): Promise<readonly ProgramStatus[]> {
   const shared = cgroupAttachments.map(({ program }) => ({ program, path: plane.pins.link(program) }));
   const own = (await pinnedCookies(plane.pins, steeringProgram)).map((cookie) => ({
     program: steeringProgram,
@@ -26,8 +26,8 @@ export async function programStatus(plane: DataPlane, statistics: boolean): Prom
         tag: info.tag,
         attached: target.kind === 'detached' ? 'detached' : `${attachType ?? 'unknown'} of ${where}`,
         instructions: info.verifiedInstructions,
-        runs: statistics ? Number(info.runs) : null,
-        nanoseconds: statistics ? Number(info.runTimeNanoseconds) : null,
+        runs: Number(info.runs),
+        nanoseconds: Number(info.runTimeNanoseconds),
       },
     ];
   });

@@ -52,9 +52,9 @@ export interface ProgramStatus {
   readonly attached: string;
   /** Verified instructions. */
   readonly instructions: number;
-  /** Runs and nanoseconds since statistics were switched on; null while they are off (agent --stats). */
-  readonly runs: number | null;
-  readonly nanoseconds: number | null;
+  /** Runs and nanoseconds while statistics were on (agent --stats, or anybody's BPF_ENABLE_STATS); the kernel counts nothing otherwise. */
+  readonly runs: number;
+  readonly nanoseconds: number;
 }
 
 export interface MapStatus {

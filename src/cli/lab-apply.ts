@@ -14,9 +14,14 @@ export const labApply = defineCommand({
   run: async ({ options, signal, stdout, stderr }) => {
     const instance = checkInstance(options.instance);
     const parsed = await readFiles(options.file, options.namespace, { signal });
-    const [{ LabClient }, { checkImages }] = await Promise.all([import('../lab/client.ts'), import('../lab/images/table.ts')]);
+    const [{ LabClient }, { checkImages }, { installFortio }] = await Promise.all([
+      import('../lab/client.ts'),
+      import('../lab/images/table.ts'),
+      import('../lab/images/fortio-install.ts'),
+    ]);
     // Also here, where the place in the file is known.
     checkImages(parsed.manifests);
+    await installFortio(parsed.manifests, { signal, onStart: (version) => stderr.write(`installing fortio ${version} with go\n`) });
     const response = await new LabClient(instance).apply(parsed.manifests, { signal });
     printOutcomes(stdout, response);
     printWarnings(stderr, [...parsed.warnings, ...response.warnings]);

@@ -6,7 +6,8 @@ import { printOutcomes } from './lab-outcomes.ts';
 
 /** `millrace lab delete`: remove the objects that files name. */
 export const labDelete = defineCommand({
-  description: 'Removes the objects that the files name; a Namespace takes everything in it along. Objects that are not there are reported and make the exit code 1, unless --ignore-not-found is given.',
+  description:
+    'Removes the objects that the files name; a Namespace takes everything in it along. Objects that are not there are reported and make the exit code 1, unless --ignore-not-found is given.',
   arguments: {},
   options: {
     file: fileOption,

@@ -5,7 +5,8 @@ import { labInstance } from './lab-options.ts';
 
 /** `millrace lab down`: stop everything and leave nothing behind. */
 export const labDown = defineCommand({
-  description: 'Stops every pod, the agent and the lab itself, and removes namespaces, cgroups, mounts, pins and files. Also what a lab that was killed has left.',
+  description:
+    'Stops every pod, the agent and the lab itself, and removes namespaces, cgroups, mounts, pins and files. Also what a lab that was killed has left.',
   arguments: {},
   options: { instance: labInstance },
   run: async ({ options, stdout }) => {

@@ -44,7 +44,10 @@ export const labExec = defineCommand({
 function parseUser(text: string): { readonly uid: number; readonly gid: number } {
   const parts = /^(\d{1,9})(?::(\d{1,9}))?$/.exec(text);
   if (parts === null) {
-    throw new UserError('USAGE', `Cannot use this user because it is not a number: '${text}'`, { cure: 'Write UID or UID:GID.', exitCode: 2 });
+    throw new UserError('USAGE', `Cannot use this user because it is not a number: '${text}'`, {
+      cure: 'Write UID or UID:GID.',
+      exitCode: 2,
+    });
   }
   return { uid: Number(parts[1]), gid: Number(parts[2] ?? parts[1]) };
 }

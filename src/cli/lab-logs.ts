@@ -5,7 +5,8 @@ import { labInstance, podNamespaceOption } from './lab-options.ts';
 
 /** `millrace lab logs`: what a container has written. */
 export const labLogs = defineCommand({
-  description: 'Standard output and standard error of a container, all of its starts. POD as for lab exec. The sidecar is the container istio-proxy; its access log is there.',
+  description:
+    'Standard output and standard error of a container, all of its starts. POD as for lab exec. The sidecar is the container istio-proxy; its access log is there.',
   arguments: { pod: { kind: 'required', summary: 'which pod' } },
   options: {
     container: { kind: 'text', short: 'c', value: 'NAME', summary: 'which container; the first application one unless given' },

@@ -1,5 +1,5 @@
 import { UserError } from '../base/errors.ts';
-import type { LoadOptions, } from '../manifests/load.ts';
+import type { LoadOptions } from '../manifests/load.ts';
 import type { ParsedManifests } from '../manifests/parse.ts';
 import type { ManifestWarning } from '../manifests/types.ts';
 import type { CommandEnvironment, Output } from './command.ts';
@@ -9,7 +9,12 @@ import { instanceOption } from './instance.ts';
 export const labInstance = instanceOption('lab');
 
 /** `-f` of apply, delete and up. */
-export const fileOption = { kind: 'list', short: 'f', value: 'FILE', summary: 'a manifest file, a folder of them, or - for standard input' } as const;
+export const fileOption = {
+  kind: 'list',
+  short: 'f',
+  value: 'FILE',
+  summary: 'a manifest file, a folder of them, or - for standard input',
+} as const;
 
 /** `-n` where objects may lack a namespace. */
 export const defaultNamespaceOption = {
@@ -20,7 +25,12 @@ export const defaultNamespaceOption = {
 } as const;
 
 /** `-n` where a pod is looked for. */
-export const podNamespaceOption = { kind: 'text', short: 'n', value: 'NAMESPACE', summary: 'look for the pod in this namespace only' } as const;
+export const podNamespaceOption = {
+  kind: 'text',
+  short: 'n',
+  value: 'NAMESPACE',
+  summary: 'look for the pod in this namespace only',
+} as const;
 
 /** Reads what `-f` names. @throws UserError USAGE without any; what loadManifestFiles throws */
 export async function readFiles(

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { exitCodes, UserError } from '../base/errors.ts';
 import type { LabOptions } from '../lab/api.ts';
 import type { ParsedManifests } from '../manifests/parse.ts';
-import { type CommandEnvironment, defineCommand } from './command.ts';
+import type { CommandEnvironment } from './command.ts';
+import { defineCommand } from './command.ts';
 import { checkInstance } from './instance.ts';
 import { defaultNamespaceOption, fileOption, labInstance, printWarnings, readFiles } from './lab-options.ts';
 
@@ -17,10 +18,29 @@ export const labUp = defineCommand({
     file: fileOption,
     namespace: defaultNamespaceOption,
     redirect: { kind: 'choice', choices: ['ebpf', 'iptables', 'none'], default: 'ebpf', summary: 'who redirects; none: no sidecars' },
-    inbound: { kind: 'choice', choices: ['sk_lookup', 'bind'], default: 'sk_lookup', summary: 'how connections to a pod reach its sidecar' },
+    inbound: {
+      kind: 'choice',
+      choices: ['sk_lookup', 'bind'],
+      default: 'sk_lookup',
+      summary: 'how connections to a pod reach its sidecar',
+    },
     accelerate: { kind: 'choice', choices: ['auto', 'off'], default: 'auto', summary: 'this version does not accelerate: auto is off' },
-    timeout: { kind: 'number', value: 'SECONDS', minimum: 1, maximum: 3600, default: 60, summary: 'how long to wait until every pod is ready' },
-    'cert-ttl': { kind: 'number', value: 'SECONDS', minimum: 2, maximum: 365 * dayInSeconds, default: dayInSeconds, summary: 'how long workload certificates are valid' },
+    timeout: {
+      kind: 'number',
+      value: 'SECONDS',
+      minimum: 1,
+      maximum: 3600,
+      default: 60,
+      summary: 'how long to wait until every pod is ready',
+    },
+    'cert-ttl': {
+      kind: 'number',
+      value: 'SECONDS',
+      minimum: 2,
+      maximum: 365 * dayInSeconds,
+      default: dayInSeconds,
+      summary: 'how long workload certificates are valid',
+    },
     instance: labInstance,
   },
   examples: ['millrace lab up', 'millrace lab up -f shop/ -n shop --redirect iptables'],
@@ -30,13 +50,17 @@ export const labUp = defineCommand({
     const { requireRoot } = await import('./require-root.ts');
     requireRoot('run a lab');
     const parsed = await manifestsFor(options.file, options.namespace, { signal });
-    const [{ checkTools }, { checkImages }, { envoyPath }] = await Promise.all([
+    const [{ checkTools }, { validateObjects }, { LabObjects }, { envoyPath }, { installFortio }] = await Promise.all([
       import('../lab/node/machine-check.ts'),
-      import('../lab/images/table.ts'),
+      import('../lab/plan/validate.ts'),
+      import('../lab/plan/objects.ts'),
       import('../base/project.ts'),
+      import('../lab/images/fortio-install.ts'),
     ]);
     checkTools();
-    checkImages(parsed.manifests);
+    // Here, where the places in the files are known, and before anything is started.
+    validateObjects(new LabObjects().apply(parsed.manifests).objects);
+    await installFortio(parsed.manifests, { signal, onStart: (version) => stderr.write(`installing fortio ${version} with go\n`) });
     const labOptions: LabOptions = {
       instance,
       redirect: options.redirect === 'iptables' || options.redirect === 'none' ? options.redirect : 'ebpf',
@@ -46,14 +70,14 @@ export const labUp = defineCommand({
     };
     const { startDaemon } = await import('../lab/start.ts');
     await startDaemon(labOptions);
-    const { LabClient } = await import('../lab/client.ts');
+    const [{ LabClient }, { stopLab }] = await Promise.all([import('../lab/client.ts'), import('../lab/stop.ts')]);
     const client = new LabClient(instance);
     try {
       const { warnings } = await client.apply(parsed.manifests, { signal });
       printWarnings(stderr, [...parsed.warnings, ...warnings]);
     } catch (error) {
       // Refused or interrupted before there was anything to look at: leave nothing.
-      await client.down();
+      await stopLab(instance);
       throw error;
     }
     const { LabProgress } = await import('./lab-progress.ts');
@@ -62,7 +86,7 @@ export const labUp = defineCommand({
     const result = await untilSettled(client, { timeoutMs: options.timeout * 1000, signal, onStatus: (status) => progress.show(status) });
     progress.end();
     if (result.kind === 'interrupted') {
-      await client.down();
+      await stopLab(instance);
       return exitCodes.failed;
     }
     if (result.kind === 'not ready') {
@@ -72,14 +96,22 @@ export const labUp = defineCommand({
       });
     }
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    stdout.write(`lab ${instance} is ready: ${result.status.pods.length} pods in ${seconds} s\n`);
+    const count = result.status.pods.length;
+    stdout.write(`lab ${instance} is ready: ${count} ${count === 1 ? 'pod' : 'pods'} in ${seconds} s\n`);
     return exitCodes.done;
   },
 });
 
-async function manifestsFor(files: readonly string[], namespace: string | null, environment: Pick<CommandEnvironment, 'signal'>): Promise<ParsedManifests> {
+async function manifestsFor(
+  files: readonly string[],
+  namespace: string | null,
+  environment: Pick<CommandEnvironment, 'signal'>,
+): Promise<ParsedManifests> {
   if (files.length > 0) return readFiles(files, namespace, environment);
-  const [{ sampleFiles, sampleNamespace }, { projectRoot }] = await Promise.all([import('../manifests/sample-files.ts'), import('../base/project.ts')]);
+  const [{ sampleFiles, sampleNamespace }, { projectRoot }] = await Promise.all([
+    import('../manifests/sample-files.ts'),
+    import('../base/project.ts'),
+  ]);
   const root = projectRoot();
   return readFiles(
     sampleFiles.map((file) => join(root, file)),

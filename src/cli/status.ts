@@ -39,13 +39,10 @@ function describe(status: AgentStatus): string {
       { title: 'ID', value: (program) => String(program.id), align: 'right' },
       { title: 'ATTACHED', value: (program) => program.attached },
       { title: 'INSTRUCTIONS', value: (program) => String(program.instructions), align: 'right' },
-      { title: 'RUNS', value: (program) => program.runs?.toString() ?? '-', align: 'right' },
+      { title: 'RUNS', value: (program) => program.runs.toString(), align: 'right' },
       {
         title: 'NS/RUN',
-        value: (program) =>
-          program.runs !== null && program.runs > 0 && program.nanoseconds !== null
-            ? Math.round(program.nanoseconds / program.runs).toString()
-            : '-',
+        value: (program) => (program.runs === 0 ? '-' : Math.round(program.nanoseconds / program.runs).toString()),
         align: 'right',
       },
     ]),
