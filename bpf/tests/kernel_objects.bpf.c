@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Programs and maps of every kind that src/kernel handles, for its tests. */
 #include <linux/bpf.h>
 #include <bpf/bpf_endian.h>
@@ -78,6 +78,7 @@ int emit(struct __sk_buff *skb)
 {
 	struct event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 
+	(void)skb;
 	count(0);
 	if (!event) {
 		__sync_fetch_and_add(&dropped, 1);
@@ -102,6 +103,7 @@ int connect4_one(struct bpf_sock_addr *ctx)
 SEC("cgroup/connect4")
 int connect4_two(struct bpf_sock_addr *ctx)
 {
+	(void)ctx;
 	count(2);
 	return 1;
 }
@@ -128,6 +130,7 @@ int lookup(struct bpf_sk_lookup *ctx)
 SEC("sk_msg")
 int message(struct sk_msg_md *msg)
 {
+	(void)msg;
 	return SK_PASS;
 }
 
@@ -135,6 +138,7 @@ int message(struct sk_msg_md *msg)
 SEC("tc")
 int wide(struct __sk_buff *skb)
 {
+	(void)skb;
 	return (int)(wide_constant >> 32);
 }
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* A program that the verifier must refuse: it reads a packet without looking at its end. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

@@ -20,6 +20,7 @@ export function compileBpf(source: string): Buffer {
       'bpf',
       '-mcpu=v3',
       '-Wall',
+      '-Wextra',
       '-Werror',
       '-I',
       'bpf',

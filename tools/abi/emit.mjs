@@ -39,6 +39,10 @@ export function emitAbi(types) {
 /** @param {BtfEnum} type */
 function emitEnum(type) {
   const name = typeName(type.name);
+  // clang before 15 does not say whether an enum is signed: such a value would differ from machine to machine.
+  const odd = type.values.find(({ value }) => value < 0 || value >= 2 ** 31);
+  if (odd !== undefined)
+    throw new Error(`Cannot generate enum ${type.name} because ${odd.name} is not between 0 and 2^31 - 1: current value ${odd.value}`);
   const keys = stripCommonPrefix(
     type.name,
     type.values.map((value) => value.name),
