@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { UserError } from '../base/errors.ts';
+import { manifestFailure } from '../../test/support/manifest-text.ts';
 import { parseManifests } from './parse.ts';
 import type { AuthorizationPolicyManifest, PeerAuthenticationManifest } from './types.ts';
 
@@ -12,16 +12,6 @@ function read(text: string): AuthorizationPolicyManifest | PeerAuthenticationMan
   const [first] = parseManifests(text, 'a.yaml').manifests;
   if (first?.kind !== 'AuthorizationPolicy' && first?.kind !== 'PeerAuthentication') throw new Error('another kind');
   return first;
-}
-
-function failure(text: string): UserError {
-  try {
-    parseManifests(text, 'a.yaml');
-  } catch (error) {
-    if (error instanceof UserError) return error;
-    throw error;
-  }
-  throw new Error('parseManifests() accepted it');
 }
 
 describe('AuthorizationPolicy', () => {
@@ -99,7 +89,7 @@ describe('AuthorizationPolicy', () => {
     ['{selector: {matchLabels: {a: "*"}}}', 'spec.selector.matchLabels.a must be a label value', 'letters'],
     ['{selector: {app: x}}', 'spec.selector.app is not known', 'matchLabels'],
   ])('parseManifests() refuses the spec %s', (spec, message, cure) => {
-    const error = failure(policy(spec));
+    const error = manifestFailure(policy(spec));
     expect(error.code).toBe('MANIFEST_INVALID');
     expect(error.message).toContain(message);
     expect(error.cure).toContain(cure);
@@ -138,6 +128,6 @@ describe('PeerAuthentication', () => {
     ['{selector: {matchLabels: {a: b}}, portLevelMtls: {70000: {mode: STRICT}}}', 'not a port'],
     ['{targetRefs: []}', 'not supported by the lab'],
   ])('parseManifests() refuses the spec %s', (spec, message) => {
-    expect(failure(peer(spec)).message).toContain(message);
+    expect(manifestFailure(peer(spec)).message).toContain(message);
   });
 });
