@@ -45,7 +45,12 @@ export interface LabStatus {
   readonly acceleration: { readonly state: 'off'; readonly reason: string };
   /** starting: the node or the agent is not there yet; settled: every pod is what the objects ask for, and ready. */
   readonly state: 'starting' | 'changing' | 'settled' | 'stopping';
-  readonly agent: { readonly state: 'starting' | 'running' | 'restarting' | 'not needed'; readonly pid: number | null; readonly restarts: number; readonly lastError: string | null };
+  readonly agent: {
+    readonly state: 'starting' | 'running' | 'restarting' | 'not needed';
+    readonly pid: number | null;
+    readonly restarts: number;
+    readonly lastError: string | null;
+  };
   readonly dnsAddress: string;
   readonly pods: readonly LabPod[];
   readonly services: readonly LabService[];

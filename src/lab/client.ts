@@ -1,6 +1,8 @@
-import { callUnixSocket, type CallOptions } from '../api/client.ts';
+import type { CallOptions } from '../api/client.ts';
+import { callUnixSocket } from '../api/client.ts';
 import { instancePaths } from '../api/paths.ts';
-import { type ErrorCode, errorCodes } from '../base/codes.ts';
+import type { ErrorCode } from '../base/codes.ts';
+import { errorCodes } from '../base/codes.ts';
 import { UserError } from '../base/errors.ts';
 import type { Manifest } from '../manifests/types.ts';
 import type { LabPod, LabStatus, OutcomesResponse } from './api.ts';

@@ -15,7 +15,8 @@ import { labRunning, takeLock } from './lock.ts';
 import { machinePrograms } from './machine.ts';
 import { startHolder } from './node/holder.ts';
 import { nodeNetworkBatch } from './node/network-script.ts';
-import { type LabPaths, labPaths } from './paths.ts';
+import type { LabPaths } from './paths.ts';
+import { labPaths } from './paths.ts';
 
 export interface DaemonOptions {
   readonly options: LabOptions;
@@ -56,13 +57,17 @@ export async function runDaemon({ options, log, signal, onListening }: DaemonOpt
   const ipv6 = existsSync('/proc/sys/net/ipv6');
   const certificateMs = options.certificateSeconds * 1000;
   const [node, controlPlane] = await Promise.all([
-    startHolder({ hostname: 'millrace-node', cgroup: paths.nodeCgroup, sysctls: nodeSysctls, batch: nodeNetworkBatch(ipv6), other: null }, signal),
+    startHolder(
+      { hostname: 'millrace-node', cgroup: paths.nodeCgroup, sysctls: nodeSysctls, batch: nodeNetworkBatch(ipv6), other: null },
+      signal,
+    ),
     ControlPlane.create({ backend: backendOf(options), certificateMs, log }),
   ]);
   stack.defer(() => node.close());
   stack.defer(async () => controlPlane.close());
 
-  const machine = machinePrograms(join(projectRoot(), 'dist'));
+  const dist = join(projectRoot(), 'dist');
+  const machine = () => machinePrograms(dist);
   const lab = new Lab({ options, paths, machine, nodePid: node.pid, ipv6, agent, controlPlane, log });
   changed = () => lab.agentChanged();
   const nameServer = await startNameServer({ netns: node.netns, zone: () => zoneOf(lab.snapshot), log });

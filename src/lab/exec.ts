@@ -28,10 +28,14 @@ export async function findContainer(request: ContainerRequest): Promise<{ readon
 export async function execTarget(request: ContainerRequest): Promise<ExecTarget> {
   const { pod, container } = await findContainer(request);
   if (container.exec === null) {
-    throw new UserError('CONTAINER_UNKNOWN', `Cannot run a command in container ${container.name} of pod ${pod.name} because it does not run: ${stateOf(container)}`, {
-      cure: 'See its log for the reason.',
-      command: `millrace lab logs ${pod.namespace}/${pod.name} -c ${container.name}`,
-    });
+    throw new UserError(
+      'CONTAINER_UNKNOWN',
+      `Cannot run a command in container ${container.name} of pod ${pod.name} because it does not run: ${stateOf(container)}`,
+      {
+        cure: 'See its log for the reason.',
+        command: `millrace lab logs ${pod.namespace}/${pod.name} -c ${container.name}`,
+      },
+    );
   }
   return container.exec;
 }
@@ -43,9 +47,13 @@ function chooseContainer(pod: LabPod, name: string | null): LabContainer {
       : pod.containers.find((container) => container.name === name);
   if (found !== undefined) return found;
   const names = pod.containers.map((container) => container.name).join(', ');
-  throw new UserError('CONTAINER_UNKNOWN', `Cannot find the container because pod ${pod.name} has none of this name: ${name ?? 'no container yet'}`, {
-    cure: names === '' ? `The pod is ${pod.phase}${pod.problem === null ? '' : `: ${pod.problem}`}.` : `Its containers are: ${names}.`,
-  });
+  throw new UserError(
+    'CONTAINER_UNKNOWN',
+    `Cannot find the container because pod ${pod.name} has none of this name: ${name ?? 'no container yet'}`,
+    {
+      cure: names === '' ? `The pod is ${pod.phase}${pod.problem === null ? '' : `: ${pod.problem}`}.` : `Its containers are: ${names}.`,
+    },
+  );
 }
 
 function stateOf({ state }: LabContainer): string {

@@ -16,18 +16,21 @@ import type { LabPaths } from './paths.ts';
 import { allocateServiceAddresses, labNetwork, PodNumbers, podAddresses } from './plan/addresses.ts';
 import { isInjected } from './plan/injection.ts';
 import { deploymentPodName } from './plan/names.ts';
-import { LabObjects, type ObjectReference, referenceOf } from './plan/objects.ts';
+import type { ObjectReference } from './plan/objects.ts';
+import { LabObjects, referenceOf } from './plan/objects.ts';
 import { planRollout } from './plan/rollout.ts';
 import { meshNames, meshSnapshot, serviceEntries } from './plan/snapshot.ts';
-import { type PodTemplate, podTemplates } from './plan/templates.ts';
+import type { PodTemplate } from './plan/templates.ts';
+import { podTemplates } from './plan/templates.ts';
 import { validateMesh, validateObjects } from './plan/validate.ts';
 import { rotateLog } from './pods/log-file.ts';
-import { Pod, type PodIdentity, type PodSurroundings, type ProxyLaunch } from './pods/pod.ts';
+import type { PodIdentity, PodSurroundings, ProxyLaunch } from './pods/pod.ts';
+import { Pod } from './pods/pod.ts';
 
 export interface LabDependencies {
   readonly options: LabOptions;
   readonly paths: LabPaths;
-  readonly machine: MachinePrograms;
+  readonly machine: () => MachinePrograms;
   readonly nodePid: number;
   readonly ipv6: boolean;
   readonly agent: NodeAgentPort;
@@ -100,7 +103,9 @@ export class Lab {
   }
 
   pods(): readonly LabPod[] {
-    return [...this.#pods.values()].map((pod) => pod.status()).sort((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1));
+    return [...this.#pods.values()]
+      .map((pod) => pod.status())
+      .sort((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1));
   }
 
   status(): LabStatus {
@@ -151,7 +156,9 @@ export class Lab {
   }
 
   #addressesFor(objects: LabObjects): ReadonlyMap<string, string> {
-    const requests = objects.ofKind('Service').map(({ metadata, clusterIP }) => ({ key: `${metadata.namespace}/${metadata.name}`, clusterIP }));
+    const requests = objects
+      .ofKind('Service')
+      .map(({ metadata, clusterIP }) => ({ key: `${metadata.namespace}/${metadata.name}`, clusterIP }));
     return allocateServiceAddresses(requests, this.#serviceAddresses);
   }
 
@@ -166,7 +173,10 @@ export class Lab {
   }
 
   #plan() {
-    return planRollout(podTemplates(this.#objects), [...this.#pods.values()].map((pod) => pod.existing));
+    return planRollout(
+      podTemplates(this.#objects),
+      [...this.#pods.values()].map((pod) => pod.existing),
+    );
   }
 
   #reconcileNow(): void {
@@ -239,7 +249,8 @@ export class Lab {
     const { snapshot } = this;
     const workload = snapshot.workloads.find((candidate) => candidate.namespace === pod.namespace && candidate.name === pod.name);
     const { envoy } = this.#deps.options;
-    if (workload === undefined || envoy === null) throw new Error(`pod ${pod.namespace}/${pod.name} has a proxy but no workload or no Envoy`);
+    if (workload === undefined || envoy === null)
+      throw new Error(`pod ${pod.namespace}/${pod.name} has a proxy but no workload or no Envoy`);
     const args = await this.#deps.controlPlane.add(workload, folder, snapshot);
     return { envoy, args, readiness: proxyReadiness };
   }
@@ -279,7 +290,9 @@ export class Lab {
   async #close(): Promise<void> {
     clearInterval(this.#logTimer);
     await Promise.all([this.#reconcile.close(), this.#publish.close(), this.#acknowledge.close()]);
-    await Promise.all([...this.#pods.values()].map((pod) => pod.stop(Math.min(downGraceMs, pod.identity.spec.terminationGracePeriodSeconds * 1000))));
+    await Promise.all(
+      [...this.#pods.values()].map((pod) => pod.stop(Math.min(downGraceMs, pod.identity.spec.terminationGracePeriodSeconds * 1000))),
+    );
     this.#pods.clear();
   }
 }

@@ -14,7 +14,8 @@ export async function removeLeftovers(paths: LabPaths, keep: readonly string[] =
   await clearCgroup(paths.cgroup);
   unmount(paths.bpffs);
   if (existsSync(paths.run)) {
-    for (const entry of readdirSync(paths.run)) if (!keep.includes(entry)) await rm(join(paths.run, entry), { recursive: true, force: true });
+    for (const entry of readdirSync(paths.run))
+      if (!keep.includes(entry)) await rm(join(paths.run, entry), { recursive: true, force: true });
   }
   if (keep.length > 0) return;
   for (const folder of [paths.run, dirname(paths.run), dirname(paths.cgroup)]) removeIfEmpty(folder);

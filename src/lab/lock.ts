@@ -32,9 +32,13 @@ export function takeLock(path: string, instance: string): void {
 }
 
 export function labRunning(instance: string, pid: number | null): UserError {
-  return new UserError('LAB_RUNNING', `Cannot start the lab because one of this instance is running: ${instance}${pid === null ? '' : ` (process ${pid})`}`, {
-    cure: 'Use the one that runs (lab apply, lab status), stop it, or choose another name with --instance.',
-    command: `millrace lab down --instance ${instance}`,
-    exitCode: exitCodes.failed,
-  });
+  return new UserError(
+    'LAB_RUNNING',
+    `Cannot start the lab because one of this instance is running: ${instance}${pid === null ? '' : ` (process ${pid})`}`,
+    {
+      cure: 'Use the one that runs (lab apply, lab status), stop it, or choose another name with --instance.',
+      command: `millrace lab down --instance ${instance}`,
+      exitCode: exitCodes.failed,
+    },
+  );
 }

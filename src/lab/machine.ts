@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import { projectRoot } from '../base/project.ts';
 import type { MachinePrograms } from './images/image.ts';
 
 /** Absolute path of an executable in PATH or one of the usual folders; null where there is none. */
@@ -13,6 +14,11 @@ export function findExecutable(name: string, searchPath: string = process.env.PA
   return null;
 }
 
+/** Where installFortio puts the program: beside Envoy, below the project's folder for programs that are fetched. */
+export function installedFortio(): string {
+  return join(projectRoot(), '.envoy', 'fortio', 'fortio');
+}
+
 /** What this machine offers for the image table. Looks at the file system only; no process is started. */
 export function machinePrograms(dist: string): MachinePrograms {
   return {
@@ -20,7 +26,7 @@ export function machinePrograms(dist: string): MachinePrograms {
     dist,
     curl: findExecutable('curl'),
     postgres: postgresFolder(),
-    fortio: findExecutable('fortio') ?? firstExecutable([join(homedir(), 'go/bin/fortio')]),
+    fortio: findExecutable('fortio') ?? [join(homedir(), 'go/bin/fortio'), installedFortio()].find(isExecutable) ?? null,
   };
 }
 
@@ -31,11 +37,11 @@ function postgresFolder(): string | null {
   const root = '/usr/lib/postgresql';
   if (!existsSync(root)) return null;
   const versions = readdirSync(root).sort((a, b) => Number(b) - Number(a));
-  return versions.map((version) => join(root, version, 'bin')).find((folder) => isExecutable(join(folder, 'postgres')) && isExecutable(join(folder, 'initdb'))) ?? null;
-}
-
-function firstExecutable(paths: readonly string[]): string | null {
-  return paths.find(isExecutable) ?? null;
+  return (
+    versions
+      .map((version) => join(root, version, 'bin'))
+      .find((folder) => isExecutable(join(folder, 'postgres')) && isExecutable(join(folder, 'initdb'))) ?? null
+  );
 }
 
 function isExecutable(path: string): boolean {

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { instancePaths } from '../api/paths.ts';
-import { type ErrorCode } from '../base/codes.ts';
-import { type ExitCode, exitCodes, MillraceError, UserError } from '../base/errors.ts';
+import type { ErrorCode } from '../base/codes.ts';
+import type { ExitCode } from '../base/errors.ts';
+import { exitCodes, MillraceError, UserError } from '../base/errors.ts';
 import { launcherPath } from '../base/project.ts';
 import type { LabOptions } from './api.ts';
 import { lastLines } from './pods/log-file.ts';
@@ -10,7 +11,14 @@ import { lastLines } from './pods/log-file.ts';
 /** What the daemon tells the process that started it, once. */
 export type DaemonReport =
   | { readonly kind: 'listening' }
-  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string; readonly cure: string; readonly command: string | null; readonly exitCode: ExitCode };
+  | {
+      readonly kind: 'failed';
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly cure: string;
+      readonly command: string | null;
+      readonly exitCode: ExitCode;
+    };
 
 /**
  * Starts the lab's daemon in a session of its own and resolves when its API answers.
@@ -31,7 +39,9 @@ export async function startDaemon(options: LabOptions): Promise<void> {
     child.once('error', reject);
     child.once('exit', (code, signal) => {
       const end = lastLines(paths.labLog, 10).join('\n');
-      reject(new MillraceError('LAB_NOT_READY', `Cannot start the lab because its process ended with ${signal ?? `exit code ${code}`}: ${end}`));
+      reject(
+        new MillraceError('LAB_NOT_READY', `Cannot start the lab because its process ended with ${signal ?? `exit code ${code}`}: ${end}`),
+      );
     });
   });
   if (child.connected) child.disconnect();

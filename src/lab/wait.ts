@@ -37,7 +37,8 @@ export async function untilSettled(
 function timeoutReason(status: LabStatus, timeoutMs: number): string {
   const waiting = status.pods.find((pod) => pod.phase === 'CrashLoopBackOff') ?? status.pods.find((pod) => !pod.ready);
   const time = `${timeoutMs / 1000} s are over`;
-  if (status.agent.state !== 'running') return `${time} and the agent is ${status.agent.state}${status.agent.lastError === null ? '' : `: ${status.agent.lastError}`}`;
+  if (status.agent.state !== 'running')
+    return `${time} and the agent is ${status.agent.state}${status.agent.lastError === null ? '' : `: ${status.agent.lastError}`}`;
   if (waiting !== undefined) return `${time} and ${podReason(waiting)}`;
   return `${time} and ${status.problems[0] ?? `the lab is ${status.state}`}`;
 }

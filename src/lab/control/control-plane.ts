@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import type { Logger } from '../../base/log.ts';
-import { type CertificateAuthority, createAuthority } from '../../mesh/certificates/authority.ts';
-import { issueWorkloadCertificate, rotationDelay, type WorkloadCertificate } from '../../mesh/certificates/workload.ts';
+import type { CertificateAuthority } from '../../mesh/certificates/authority.ts';
+import { createAuthority } from '../../mesh/certificates/authority.ts';
+import type { WorkloadCertificate } from '../../mesh/certificates/workload.ts';
+import { issueWorkloadCertificate, rotationDelay } from '../../mesh/certificates/workload.ts';
 import { bootstrap, envoyArguments } from '../../mesh/envoy/bootstrap.ts';
 import type { ProxyFiles } from '../../mesh/envoy/files.ts';
 import { spiffeIdentity } from '../../mesh/envoy/names.ts';

@@ -1,6 +1,7 @@
 import type { Logger } from '../../base/log.ts';
 import { closeFd, socketIn } from '../../kernel/index.ts';
-import { createDnsServer, type DnsServer } from '../../mesh/dns/server.ts';
+import type { DnsServer } from '../../mesh/dns/server.ts';
+import { createDnsServer } from '../../mesh/dns/server.ts';
 import type { DnsZone } from '../../mesh/dns/zone.ts';
 import { parseIp } from '../../pods/address.ts';
 import { labNetwork } from '../plan/addresses.ts';
@@ -11,7 +12,11 @@ const backlog = 64;
  * The cluster's name server on 10.96.0.10:53, UDP and TCP, in the node's network namespace. Names outside the cluster are refused: the lab
  * has no way out.
  */
-export async function startNameServer(options: { readonly netns: string; readonly zone: () => DnsZone; readonly log: Logger }): Promise<DnsServer> {
+export async function startNameServer(options: {
+  readonly netns: string;
+  readonly zone: () => DnsZone;
+  readonly log: Logger;
+}): Promise<DnsServer> {
   const address = parseIp(labNetwork.dnsAddress)?.bytes;
   if (address === undefined) throw new Error(`not an address: ${labNetwork.dnsAddress}`);
   const bind = { address, port: 53 };

@@ -1,4 +1,5 @@
-import { type ImageRecipe, programsPath, tcpReadiness } from './image.ts';
+import type { ImageRecipe } from './image.ts';
+import { programsPath, tcpReadiness } from './image.ts';
 
 /** The lab's own httpbin. The Python ones listen on port 80, the Go one on 8080. */
 export const httpbinImage: ImageRecipe = {

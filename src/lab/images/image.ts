@@ -57,5 +57,12 @@ export const programsPath = '/run/programs';
 
 /** A TCP readiness probe on one port with Kubernetes' defaults. */
 export function tcpReadiness(port: number): Probe {
-  return { action: { kind: 'tcpSocket', port }, initialDelaySeconds: 0, periodSeconds: 10, timeoutSeconds: 1, successThreshold: 1, failureThreshold: 3 };
+  return {
+    action: { kind: 'tcpSocket', port },
+    initialDelaySeconds: 0,
+    periodSeconds: 10,
+    timeoutSeconds: 1,
+    successThreshold: 1,
+    failureThreshold: 3,
+  };
 }

@@ -1,5 +1,6 @@
 import { exitCodes, UserError } from '../../base/errors.ts';
-import { type ImageRecipe, tcpReadiness, volumePath } from './image.ts';
+import type { ImageRecipe } from './image.ts';
+import { tcpReadiness, volumePath } from './image.ts';
 
 /** uid and gid of the image; the machine's own postgres user is not touched. */
 const postgresId = 999;

@@ -28,20 +28,31 @@ export function imageTable(): string {
  * The recipe for a container's image.
  * @throws UserError IMAGE_UNKNOWN with the table of what is known
  */
-export function findImage(container: Pick<Container, 'name' | 'image' | 'command' | 'position'>): { readonly recipe: ImageRecipe; readonly repository: string } {
+export function findImage(container: Pick<Container, 'name' | 'image' | 'command' | 'position'>): {
+  readonly recipe: ImageRecipe;
+  readonly repository: string;
+} {
   const repository = imageRepository(container.image);
   const recipe = imageRecipes.find((candidate) => candidate.repositories.includes(repository));
   if (recipe === undefined) {
-    throw new UserError('IMAGE_UNKNOWN', `Cannot run container ${container.name} because the lab has no program for its image: ${container.image}`, {
-      cure: `The lab starts programs of this machine, not images. Use one of these (tags are ignored):\n${imageTable()}`,
-      where: container.position,
-    });
+    throw new UserError(
+      'IMAGE_UNKNOWN',
+      `Cannot run container ${container.name} because the lab has no program for its image: ${container.image}`,
+      {
+        cure: `The lab starts programs of this machine, not images. Use one of these (tags are ignored):\n${imageTable()}`,
+        where: container.position,
+      },
+    );
   }
   if (recipe.needsCommand && (container.command === null || container.command.length === 0)) {
-    throw new UserError('IMAGE_UNKNOWN', `Cannot run container ${container.name} because the image ${repository} needs a command: none given`, {
-      cure: 'Add `command: ["/path/of/a/program"]` to the container.',
-      where: container.position,
-    });
+    throw new UserError(
+      'IMAGE_UNKNOWN',
+      `Cannot run container ${container.name} because the image ${repository} needs a command: none given`,
+      {
+        cure: 'Add `command: ["/path/of/a/program"]` to the container.',
+        where: container.position,
+      },
+    );
   }
   return { recipe, repository };
 }

@@ -20,7 +20,9 @@ export interface HolderScript {
  * pod and no file: when the process ends, the namespaces and everything in them are gone. Killed together with the daemon.
  */
 export function holderScript(options: HolderScript): string {
-  const sysctls = Object.entries(options.sysctls).map(([file, value]) => `[ ! -e /proc/sys/${file} ] || echo ${shellQuote(value)} > /proc/sys/${file}`);
+  const sysctls = Object.entries(options.sysctls).map(
+    ([file, value]) => `[ ! -e /proc/sys/${file} ] || echo ${shellQuote(value)} > /proc/sys/${file}`,
+  );
   const inner = [
     'set -eu',
     `echo ${shellQuote(options.hostname)} > /proc/sys/kernel/hostname`,

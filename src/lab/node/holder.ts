@@ -1,7 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { MillraceError } from '../../base/errors.ts';
+import type { HolderScript } from './holder-script.ts';
+import { holderReady, holderScript } from './holder-script.ts';
 import { toolEnvironment } from './tools.ts';
-import { type HolderScript, holderReady, holderScript } from './holder-script.ts';
 
 /** A running process that holds namespaces. */
 export interface Holder {
@@ -47,7 +49,11 @@ async function untilReady(child: ChildProcess, hostname: string, signal: AbortSi
   });
   await new Promise<void>((resolve, reject) => {
     const fail = (reason: string) =>
-      reject(new MillraceError('LAB_COMMAND_FAILED', `Cannot set up the namespaces of ${hostname} because a command failed: ${reason}`, { data: { hostname } }));
+      reject(
+        new MillraceError('LAB_COMMAND_FAILED', `Cannot set up the namespaces of ${hostname} because a command failed: ${reason}`, {
+          data: { hostname },
+        }),
+      );
     const abort = () => reject(signal.reason);
     signal.addEventListener('abort', abort, { once: true });
     child.stdout?.on('data', (chunk: Buffer) => {

@@ -9,10 +9,14 @@ import { requiredTools, toolEnvironment } from './tools.ts';
 export function checkTools(): void {
   for (const [tool, debianPackage] of Object.entries(requiredTools)) {
     if (findExecutable(tool, toolEnvironment.PATH) !== null) continue;
-    throw new UserError('MACHINE_MISSING_PROGRAM', `Cannot run a lab because the program ${tool} is missing: not in ${toolEnvironment.PATH ?? ''}`, {
-      cure: `Install the package ${debianPackage}.`,
-      command: `apt-get install ${debianPackage}`,
-      exitCode: exitCodes.machine,
-    });
+    throw new UserError(
+      'MACHINE_MISSING_PROGRAM',
+      `Cannot run a lab because the program ${tool} is missing: not in ${toolEnvironment.PATH ?? ''}`,
+      {
+        cure: `Install the package ${debianPackage}.`,
+        command: `apt-get install ${debianPackage}`,
+        exitCode: exitCodes.machine,
+      },
+    );
   }
 }

@@ -1,4 +1,5 @@
-import { labNetwork, type PodAddresses } from '../plan/addresses.ts';
+import type { PodAddresses } from '../plan/addresses.ts';
+import { labNetwork } from '../plan/addresses.ts';
 
 /** The node's end of every pod's pair; one address for all, because each pod sees only its own. */
 const gatewayMac = '02:00:a9:fe:01:01';
@@ -18,7 +19,10 @@ export function podNetworkBatch(pod: PodAddresses, nodePid: number, ipv6: boolea
     `route add default via ${labNetwork.gateway4} dev eth0 onlink`,
   ];
   if (ipv6) {
-    lines.push(`neigh add ${labNetwork.gateway6} lladdr ${gatewayMac} dev eth0 nud permanent`, `route add default via ${labNetwork.gateway6} dev eth0 onlink`);
+    lines.push(
+      `neigh add ${labNetwork.gateway6} lladdr ${gatewayMac} dev eth0 nud permanent`,
+      `route add default via ${labNetwork.gateway6} dev eth0 onlink`,
+    );
   }
   return `${lines.join('\n')}\n`;
 }
@@ -31,7 +35,10 @@ export function nodeSideBatch(pod: PodAddresses, ipv6: boolean): string {
     `route add ${pod.ipv4}/32 dev ${pod.nodeInterface}`,
   ];
   if (ipv6) {
-    lines.push(`neigh add ${pod.ipv6} lladdr ${pod.mac} dev ${pod.nodeInterface} nud permanent`, `route add ${pod.ipv6}/128 dev ${pod.nodeInterface}`);
+    lines.push(
+      `neigh add ${pod.ipv6} lladdr ${pod.mac} dev ${pod.nodeInterface} nud permanent`,
+      `route add ${pod.ipv6}/128 dev ${pod.nodeInterface}`,
+    );
   }
   return `${lines.join('\n')}\n`;
 }

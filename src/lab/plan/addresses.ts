@@ -107,9 +107,13 @@ function checkExplicit(key: string, address: string, taken: ReadonlyMap<string, 
   const parts = /^10\.96\.(\d{1,3})\.(\d{1,3})$/.exec(address);
   const inRange = parts !== null && Number(parts[1]) <= 255 && Number(parts[2]) <= 255;
   if (!inRange) {
-    throw new UserError('SERVICE_ADDRESS', `Cannot give service ${key} its clusterIP because it is outside ${labNetwork.serviceCidr}: ${address}`, {
-      cure: `Leave clusterIP out, or choose an address of ${labNetwork.serviceCidr}.`,
-    });
+    throw new UserError(
+      'SERVICE_ADDRESS',
+      `Cannot give service ${key} its clusterIP because it is outside ${labNetwork.serviceCidr}: ${address}`,
+      {
+        cure: `Leave clusterIP out, or choose an address of ${labNetwork.serviceCidr}.`,
+      },
+    );
   }
   const owner = taken.get(address);
   if (owner !== undefined) {

@@ -8,7 +8,11 @@ export interface ProbeState {
 export const freshProbe: ProbeState = { successes: 0, failures: 0, verdict: 'unknown' };
 
 /** The state after one more result. The verdict flips only after as many equal results in a row as the thresholds ask for. */
-export function observeProbe(state: ProbeState, ok: boolean, thresholds: { readonly successThreshold: number; readonly failureThreshold: number }): ProbeState {
+export function observeProbe(
+  state: ProbeState,
+  ok: boolean,
+  thresholds: { readonly successThreshold: number; readonly failureThreshold: number },
+): ProbeState {
   if (ok) {
     const successes = state.successes + 1;
     return { successes, failures: 0, verdict: successes >= thresholds.successThreshold ? 'success' : state.verdict };

@@ -59,9 +59,13 @@ export function selectPod<P extends SelectablePod>(pods: readonly P[], reference
   }
   const spaces = new Set(ranked.map((pod) => pod.namespace));
   if (spaces.size > 1) {
-    throw new UserError('POD_UNKNOWN', `Cannot choose a pod because several namespaces have a match for '${describe(reference)}': ${[...spaces].join(', ')}`, {
-      cure: 'Write NAMESPACE/NAME, or give --namespace.',
-    });
+    throw new UserError(
+      'POD_UNKNOWN',
+      `Cannot choose a pod because several namespaces have a match for '${describe(reference)}': ${[...spaces].join(', ')}`,
+      {
+        cure: 'Write NAMESPACE/NAME, or give --namespace.',
+      },
+    );
   }
   return best;
 }

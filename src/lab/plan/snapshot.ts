@@ -74,11 +74,13 @@ export function serviceEntries(snapshot: MeshSnapshot): readonly ServiceEntry[] 
 }
 
 function backendsOf(snapshot: MeshSnapshot, service: MeshService, port: ServicePort): ServiceEntry['backends'] {
-  return snapshot.workloads.filter((workload) => workload.ready && isSelected(service, workload)).flatMap((workload) => {
-    const target = targetPort(port, workload);
-    const address = workload.addresses[0];
-    return target === null || address === undefined ? [] : [{ address, port: target }];
-  });
+  return snapshot.workloads
+    .filter((workload) => workload.ready && isSelected(service, workload))
+    .flatMap((workload) => {
+      const target = targetPort(port, workload);
+      const address = workload.addresses[0];
+      return target === null || address === undefined ? [] : [{ address, port: target }];
+    });
 }
 
 /** A service without a selector selects nothing, as in Kubernetes. */

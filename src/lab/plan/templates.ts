@@ -33,7 +33,16 @@ export function podTemplates(objects: LabObjects): readonly PodTemplate[] {
   });
   const fromPods = objects.ofKind('Pod').map((pod): PodTemplate => {
     const { labels, annotations, namespace, name } = pod.metadata;
-    return { namespace, owner: name, ownerKind: 'Pod', replicas: 1, labels, annotations, spec: pod.spec, hash: templateHash({ labels, annotations, spec: pod.spec }) };
+    return {
+      namespace,
+      owner: name,
+      ownerKind: 'Pod',
+      replicas: 1,
+      labels,
+      annotations,
+      spec: pod.spec,
+      hash: templateHash({ labels, annotations, spec: pod.spec }),
+    };
   });
   return [...fromDeployments, ...fromPods];
 }

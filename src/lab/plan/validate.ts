@@ -7,7 +7,8 @@ import { labNetwork } from './addresses.ts';
 import { proxyContainerName, proxyId } from './container-state.ts';
 import { isInjected } from './injection.ts';
 import type { LabObjects } from './objects.ts';
-import { type LivePod, meshSnapshot } from './snapshot.ts';
+import type { LivePod } from './snapshot.ts';
+import { meshSnapshot } from './snapshot.ts';
 import { podTemplates } from './templates.ts';
 
 /**
@@ -16,20 +17,32 @@ import { podTemplates } from './templates.ts';
  */
 export function validateObjects(objects: LabObjects): void {
   for (const template of podTemplates(objects)) {
-    const injected = isInjected({ namespace: objects.namespace(template.namespace), labels: template.labels, annotations: template.annotations });
+    const injected = isInjected({
+      namespace: objects.namespace(template.namespace),
+      labels: template.labels,
+      annotations: template.annotations,
+    });
     for (const container of template.spec.containers) {
       findImage(container);
       if (injected && container.runAsUser === proxyId) {
-        throw new UserError('MANIFEST_INVALID', `Cannot run container ${container.name} as this user because it is the sidecar's: runAsUser ${proxyId}`, {
-          cure: 'Choose another runAsUser: traffic of this one would pass the sidecar by.',
-          where: container.position,
-        });
+        throw new UserError(
+          'MANIFEST_INVALID',
+          `Cannot run container ${container.name} as this user because it is the sidecar's: runAsUser ${proxyId}`,
+          {
+            cure: 'Choose another runAsUser: traffic of this one would pass the sidecar by.',
+            where: container.position,
+          },
+        );
       }
       if (injected && container.name === proxyContainerName) {
-        throw new UserError('MANIFEST_INVALID', `Cannot inject a sidecar because the pod has a container of that name: ${proxyContainerName}`, {
-          cure: `Rename the container, or set the label sidecar.istio.io/inject: "false".`,
-          where: container.position,
-        });
+        throw new UserError(
+          'MANIFEST_INVALID',
+          `Cannot inject a sidecar because the pod has a container of that name: ${proxyContainerName}`,
+          {
+            cure: `Rename the container, or set the label sidecar.istio.io/inject: "false".`,
+            where: container.position,
+          },
+        );
       }
     }
   }

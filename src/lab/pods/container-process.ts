@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { toolEnvironment } from '../node/tools.ts';
-import { type ContainerScript, containerScript } from './container-script.ts';
+import type { ContainerScript } from './container-script.ts';
+import { containerScript } from './container-script.ts';
 
 export interface ProcessExit {
   /** 128 + signal number when a signal ended it, as a shell says it. */

@@ -1,4 +1,5 @@
-import { programsPath, volumePath, type ProgramMount } from '../images/image.ts';
+import type { ProgramMount } from '../images/image.ts';
+import { programsPath, volumePath } from '../images/image.ts';
 import { shellQuote, shellWords } from './shell.ts';
 
 /** The capabilities that container runtimes leave to root by default, without mknod: the device files here are the machine's. */
@@ -46,7 +47,12 @@ export interface ContainerScript {
  * files in /etc. Last it gives up its rights.
  */
 export function containerScript(options: ContainerScript): string {
-  const inner = ['set -eu', ...mountCommands(options), `cd ${shellQuote(options.cwd)}`, `exec ${shellWords(asUser(options.user, options.env, options.argv))}`].join('\n');
+  const inner = [
+    'set -eu',
+    ...mountCommands(options),
+    `cd ${shellQuote(options.cwd)}`,
+    `exec ${shellWords(asUser(options.user, options.env, options.argv))}`,
+  ].join('\n');
   return [
     'set -eu',
     `echo $$ > ${shellQuote(`${options.cgroup}/cgroup.procs`)}`,
@@ -55,7 +61,12 @@ export function containerScript(options: ContainerScript): string {
 }
 
 /** The tail of every command line inside a container: user, capabilities, environment. The process dies with the one that started it. */
-export function asUser(user: ContainerUser, env: Readonly<Record<string, string>>, argv: readonly string[], cwd: string | null = null): readonly string[] {
+export function asUser(
+  user: ContainerUser,
+  env: Readonly<Record<string, string>>,
+  argv: readonly string[],
+  cwd: string | null = null,
+): readonly string[] {
   return [
     'setpriv',
     '--reuid',
@@ -84,7 +95,8 @@ export function asUser(user: ContainerUser, env: Readonly<Record<string, string>
 function mountCommands(options: ContainerScript): readonly string[] {
   const sources = [options.etc, options.volume, ...options.mounts.map((mount) => mount.path), ...options.visible];
   const fd = (index: number) => `/proc/self/fd/${index + 3}`;
-  if (sources.length > 7) throw new RangeError(`Cannot mount more than 7 things because a POSIX shell has descriptors 3 to 9: ${sources.length}`);
+  if (sources.length > 7)
+    throw new RangeError(`Cannot mount more than 7 things because a POSIX shell has descriptors 3 to 9: ${sources.length}`);
   const programs = options.mounts.map((mount, index) => ({ target: `${programsPath}/${mount.name}`, source: fd(index + 2) }));
   const visible = options.visible.map((path, index) => ({ target: path, source: fd(index + 2 + options.mounts.length) }));
   return [
@@ -103,7 +115,7 @@ function mountCommands(options: ContainerScript): readonly string[] {
     // /etc/resolv.conf is a link into /run on many machines: what it names has to exist in the new /run.
     'for file in hosts resolv.conf hostname passwd group; do',
     '  real=$(readlink -m "/etc/$file")',
-    '  case $real in /run/*|/tmp/*) mkdir -p "${real%/*}"; : > "$real";; esac',
+    `  case $real in /run/*|/tmp/*) mkdir -p "\${real%/*}"; : > "$real";; esac`,
     `  [ ! -e "$real" ] || mount --no-canonicalize --bind "${fd(0)}/$file" "$real"`,
     'done',
     'mount --bind -o ro /proc/sys /proc/sys',

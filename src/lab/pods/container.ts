@@ -1,9 +1,10 @@
-import type { Container as ContainerManifest, Probe } from '../../manifests/types.ts';
 import { killCgroup } from '../../kernel/index.ts';
+import type { Container as ContainerManifest, Probe } from '../../manifests/types.ts';
 import { signalProcess } from '../node/processes.ts';
 import { backOffIsReset, restartDelayMs, shouldRestart } from '../plan/back-off.ts';
 import type { ContainerCondition, ContainerState } from '../plan/container-state.ts';
-import { type ContainerProcess, type ProcessExit, startContainerProcess } from './container-process.ts';
+import type { ContainerProcess, ProcessExit } from './container-process.ts';
+import { startContainerProcess } from './container-process.ts';
 import type { ContainerScript } from './container-script.ts';
 import { ProbeLoop } from './probe-loop.ts';
 import type { ProbeTarget } from './prober.ts';
@@ -26,6 +27,12 @@ export interface ContainerOptions {
   readonly gate: Promise<void>;
   readonly onChange: () => void;
 }
+
+/**
+ * A container without a readiness probe is ready when it has run this long, so that a program which fails at once is never an endpoint
+ * (Kubernetes calls it ready at once).
+ */
+const readyWithoutProbeMs = 250;
 
 /** One container: starts it, probes it, restarts it with back-off, ends it. */
 export class Container {
@@ -106,7 +113,10 @@ export class Container {
   async #passGate(): Promise<boolean> {
     this.#setState({ kind: 'waiting', reason: 'ProxyStarting' });
     const { signal } = this.#stop;
-    await Promise.race([this.#options.gate, new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))]);
+    await Promise.race([
+      this.#options.gate,
+      new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true })),
+    ]);
     return !signal.aborted;
   }
 
@@ -115,7 +125,7 @@ export class Container {
     const running = startContainerProcess({ ...sandbox, argv }, logFile);
     this.#process = running;
     const probes = isMain ? this.#startProbes(running) : [];
-    if (isMain) this.#setState({ kind: 'running', pid: running.pid, since: performance.now() }, this.#options.readinessProbe === null);
+    if (isMain) this.#setState({ kind: 'running', pid: running.pid, since: performance.now() });
     const exit = await running.exited;
     for (const probe of probes) probe.close();
     // Children of the ended process go with it, as they do in a container's pid namespace.
@@ -125,13 +135,16 @@ export class Container {
     return exit;
   }
 
-  #startProbes(running: ContainerProcess): readonly ProbeLoop[] {
+  #startProbes(running: ContainerProcess): readonly { close(): void }[] {
     const { readinessProbe, livenessProbe, probe, ports } = this.#options;
     const named: Record<string, number> = {};
     for (const { name, containerPort } of ports) if (name !== null) named[name] = containerPort;
     const target: ProbeTarget = { ...probe, ports: named };
-    const loops: ProbeLoop[] = [];
-    if (readinessProbe !== null) {
+    const loops: { close(): void }[] = [];
+    if (readinessProbe === null) {
+      const timer = setTimeout(() => this.#setReady(true), readyWithoutProbeMs);
+      loops.push({ close: () => clearTimeout(timer) });
+    } else {
       loops.push(new ProbeLoop(readinessProbe, 'readiness', target, (verdict) => this.#setReady(verdict === 'success')));
     }
     if (livenessProbe !== null) {
@@ -144,9 +157,9 @@ export class Container {
     return loops;
   }
 
-  #setState(state: ContainerState, ready = false): void {
+  #setState(state: ContainerState): void {
     this.#state = state;
-    this.#ready = ready;
+    this.#ready = false;
     this.#options.onChange();
   }
 

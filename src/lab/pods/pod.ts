@@ -7,18 +7,22 @@ import { createCgroup } from '../../kernel/index.ts';
 import type { PodSpec, Probe } from '../../manifests/types.ts';
 import type { LabContainer, LabPod } from '../api.ts';
 import type { MachinePrograms } from '../images/image.ts';
+import { programsPath, volumePath } from '../images/image.ts';
 import { containerProgram } from '../images/program.ts';
-import { type Holder, startHolder } from '../node/holder.ts';
+import type { Holder } from '../node/holder.ts';
+import { startHolder } from '../node/holder.ts';
 import { nodeSideBatch, podNetworkBatch } from '../node/network-script.ts';
 import { clearCgroup } from '../node/processes.ts';
-import { containerCgroup, type LabPaths, logPath, podFolder, sanitise } from '../paths.ts';
+import type { LabPaths } from '../paths.ts';
+import { containerCgroup, logPath, podFolder, sanitise } from '../paths.ts';
 import type { PodAddresses } from '../plan/addresses.ts';
-import { type ContainerCondition, type PodPhase, podPhase, proxyContainerName, proxyId } from '../plan/container-state.ts';
+import type { ContainerCondition, PodPhase } from '../plan/container-state.ts';
+import { podPhase, proxyContainerName, proxyId } from '../plan/container-state.ts';
 import type { ExistingPod } from '../plan/rollout.ts';
 import type { LivePod } from '../plan/snapshot.ts';
-import { Container, type ContainerOptions } from './container.ts';
+import type { ContainerOptions } from './container.ts';
+import { Container } from './container.ts';
 import { etcFiles } from './etc.ts';
-import { programsPath, volumePath } from '../images/image.ts';
 import { execCommand } from './exec-command.ts';
 
 /** What a pod is, decided when it is planned. */
@@ -41,7 +45,8 @@ export interface ProxyLaunch {
 /** What a pod needs from the rest of the lab. */
 export interface PodSurroundings {
   readonly paths: LabPaths;
-  readonly machine: MachinePrograms;
+  /** Asked for every pod: what was missing may have been installed meanwhile. */
+  readonly machine: () => MachinePrograms;
   readonly nodePid: number;
   readonly ipv6: boolean;
   readonly log: Logger;
@@ -160,7 +165,8 @@ export class Pod {
 
   async #start(): Promise<void> {
     const { signal } = this.#abort;
-    const { paths, machine, nodePid, ipv6 } = this.#around;
+    const { paths, nodePid, ipv6 } = this.#around;
+    const machine = this.#around.machine();
     const { namespace, name, spec, network, injected } = this.identity;
     const hostname = (spec.hostname ?? name).slice(0, 63);
     const programs = spec.containers.map((container) => ({ container, program: containerProgram(container, hostname, machine) }));
@@ -189,7 +195,15 @@ export class Pod {
     // Applications are made first: their preparation runs while the proxy starts.
     const applications = programs.map(({ container, program }) => {
       const probes = { readiness: container.readinessProbe ?? program.readiness, liveness: container.livenessProbe };
-      return this.#makeContainer(container.name, { ...program, user: program, visible: [] }, probes, container.ports, spec.restartPolicy, gate, netns);
+      return this.#makeContainer(
+        container.name,
+        { ...program, user: program, visible: [] },
+        probes,
+        container.ports,
+        spec.restartPolicy,
+        gate,
+        netns,
+      );
     });
     this.#containers = applications;
     this.#around.onChange();
@@ -214,12 +228,22 @@ export class Pod {
       mounts: [{ name: 'envoy', path: launch.envoy }],
       visible: [],
     };
-    return this.#makeContainer(proxyContainerName, program, { readiness: launch.readiness, liveness: null }, [], 'Always', open, netns, '127.0.0.1');
+    return this.#makeContainer(
+      proxyContainerName,
+      program,
+      { readiness: launch.readiness, liveness: null },
+      [],
+      'Always',
+      open,
+      netns,
+      '127.0.0.1',
+    );
   }
 
   #makeContainer(
     name: string,
-    program: Pick<ContainerOptions['sandbox'], 'user' | 'cwd' | 'env' | 'mounts' | 'visible'> & Pick<ContainerOptions, 'argv' | 'prepare' | 'stopSignal'>,
+    program: Pick<ContainerOptions['sandbox'], 'user' | 'cwd' | 'env' | 'mounts' | 'visible'> &
+      Pick<ContainerOptions, 'argv' | 'prepare' | 'stopSignal'>,
     probes: { readonly readiness: Probe | null; readonly liveness: Probe | null },
     ports: ContainerOptions['ports'],
     restartPolicy: ContainerOptions['restartPolicy'],

@@ -51,7 +51,13 @@ function httpAnswers(target: ProbeTarget, port: number, path: string, scheme: 'H
   return withSocket(target, port, signal, (socket, settle) => {
     const headers = { host: `${target.address}:${port}`, 'user-agent': 'kube-probe/millrace', connection: 'close' };
     const send = scheme === 'HTTP' ? get : getTls;
-    const options = { createConnection: () => socket, path: path.startsWith('/') ? path : `/${path}`, headers, signal, rejectUnauthorized: false };
+    const options = {
+      createConnection: () => socket,
+      path: path.startsWith('/') ? path : `/${path}`,
+      headers,
+      signal,
+      rejectUnauthorized: false,
+    };
     const call = send(options, (response) => {
       const status = response.statusCode ?? 0;
       response.resume();
