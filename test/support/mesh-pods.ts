@@ -159,6 +159,16 @@ export class MeshPod {
  */
 export async function connectedPods(first: readonly string[], second: readonly string[]): Promise<readonly [MeshPod, MeshPod]> {
   const pods = [new MeshPod(), new MeshPod()] as const;
+  try {
+    await connect(pods, [first, second]);
+    return pods;
+  } catch (error) {
+    for (const pod of pods) await pod.close();
+    throw error;
+  }
+}
+
+async function connect(pods: readonly [MeshPod, MeshPod], addresses: readonly [readonly string[], readonly string[]]): Promise<void> {
   const run = promisify(execFile);
   for (const pod of pods) {
     mkdirSync(pod.configDirectory, { recursive: true });
@@ -169,8 +179,8 @@ export async function connectedPods(first: readonly string[], second: readonly s
   const [a, b] = pods;
   await a.must(`ip link add eth0 type veth peer name eth0 netns ${b.pid}`);
   for (const [pod, own] of [
-    [a, first],
-    [b, second],
+    [a, addresses[0]],
+    [b, addresses[1]],
   ] as const) {
     await pod.must('ip link set lo up && ip address add ::6/128 dev lo && ip link set eth0 up');
     for (const address of own) {
@@ -178,5 +188,4 @@ export async function connectedPods(first: readonly string[], second: readonly s
     }
     await pod.must('ip route add default dev eth0 && ip -6 route add default dev eth0');
   }
-  return pods;
 }
