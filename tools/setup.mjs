@@ -14,10 +14,11 @@ import { installPackages, missingHere } from './setup/system-packages.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const abort = new AbortController();
+const quiet = process.argv.includes('--quiet-when-done');
 
 /** What is to be done now; all of it is found out by looking at files, in milliseconds. */
 function pending() {
-  const missing = missingHere(root);
+  const missing = missingHere(root, { retry: !quiet });
   return {
     missing,
     system: missing.length > 0,
@@ -77,7 +78,6 @@ function report(error) {
 }
 
 async function main() {
-  const quiet = process.argv.includes('--quiet-when-done');
   const facts = readMachine();
   const problems = machineProblems(facts);
   if (problems.length > 0) return Math.max(...problems.map(report));

@@ -69,12 +69,13 @@ export function missingPackages(needs, found) {
 }
 
 /**
- * The same of this machine, without what is optional and could not be installed during the last day. No process is started.
+ * The same of this machine. No process is started.
  * @param {string} root
+ * @param {{ retry: boolean }} options false: leaves out what is optional and could not be installed during the last day
  */
-export function missingHere(root) {
+export function missingHere(root, { retry }) {
   const missing = missingPackages(packageNeeds, { program: (names) => findProgram(names) !== null, file: existsSync });
-  const given = givenUp(root);
+  const given = retry ? [] : givenUp(root);
   return missing.filter((need) => need.optional === undefined || !given.includes(need.name));
 }
 
@@ -111,11 +112,10 @@ export async function installPackages({ root, missing, signal, warn }) {
   if (missing.some((need) => need.name === 'postgresql')) preventCluster();
   const all = missing.map((need) => need.name);
   let result = await install(all, signal);
-  if (result.status !== 0 && required.length < all.length) {
+  if (result.status !== 0 && required.length < all.length && !(required.length > 0 && saysUnreachable(result.output))) {
     // What is optional must not stop the rest.
-    const withoutOptional = required.length === 0 ? { status: 0, output: '' } : await install(required, signal);
-    giveUp(root, missing, warn);
-    result = withoutOptional;
+    result = required.length === 0 ? { status: 0, output: '' } : await install(required, signal);
+    if (result.status === 0) giveUp(root, missing, warn);
   }
   if (result.status === 0) return;
   const command = `apt-get update && apt-get install ${required.join(' ')}`;
