@@ -27,7 +27,7 @@ interface GuardedPort extends InboundPort {
  */
 export function inboundListeners(context: ProxyContext, policies: readonly AuthorizationPolicyManifest[]): readonly Listener[] {
   const ports = guardedPorts(context);
-  return context.backend.kind === 'ebpf' && context.backend.inbound === 'bind'
+  return isBind(context)
     ? [selfCallsInbound(context), ...boundListeners(context, policies, ports)]
     : [virtualInbound(context, policies, ports)];
 }
@@ -35,7 +35,7 @@ export function inboundListeners(context: ProxyContext, policies: readonly Autho
 /** The clusters that lead to the application. */
 export function inboundClusters(context: ProxyContext): readonly Cluster[] {
   const http = { typed_extension_protocol_options: upstreamHttp('as-downstream') };
-  if (context.backend.kind === 'ebpf' && context.backend.inbound === 'bind') {
+  if (isBind(context)) {
     return guardedPorts(context).map(({ port }) => loopbackCluster(context, port));
   }
   const toApplication = { ...http, upstream_bind_config: passthroughSource };
@@ -45,11 +45,20 @@ export function inboundClusters(context: ProxyContext): readonly Cluster[] {
   ];
 }
 
+/** Whether any way in carries HTTP, so that HTTP policies have a place. A capturing listener always has one: for ports that nobody declared. */
+export function carriesHttp(context: ProxyContext): boolean {
+  return !isBind(context) || guardedPorts(context).some(({ protocol }) => protocol !== 'tcp');
+}
+
+function isBind({ backend }: ProxyContext): boolean {
+  return backend.kind === 'ebpf' && backend.inbound === 'bind';
+}
+
 function guardedPorts(context: ProxyContext): readonly GuardedPort[] {
-  const { snapshot, workload, backend } = context;
+  const { snapshot, workload } = context;
   return inboundPorts(snapshot, workload)
     .filter(({ port }) => port !== context.outboundPort && port !== context.inboundPort)
-    .filter(({ port }) => !(backend.kind === 'ebpf' && backend.inbound === 'bind') || isCaptured(context.inboundPorts, port))
+    .filter(({ port }) => !isBind(context) || isCaptured(context.inboundPorts, port))
     .map((inbound) => ({ ...inbound, mode: effectiveMutualTls(snapshot, workload, inbound.port) }));
 }
 

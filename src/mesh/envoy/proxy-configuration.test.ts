@@ -215,6 +215,7 @@ describe('proxyConfiguration()', () => {
           for (const [, name = ''] of text.matchAll(/"cluster":\s*"([^"]+)"/g)) expect(names).toContain(name);
           for (const [, path = ''] of text.matchAll(/"path":\s*"\/run\/proxy\/((?:rds|ecds)[^"]+)"/g))
             expect(Object.keys(files)).toContain(path);
+          for (const path of Object.keys(files).filter((name) => name.includes('/'))) expect(text).toContain(`/run/proxy/${path}`);
           expect(new Set(listeners.map((listener) => listener.name)).size).toBe(listeners.length);
           const addresses = listeners.flatMap((listener) => [
             listener.address,

@@ -5,7 +5,7 @@ import type { ProxyOptions } from './context.ts';
 import { proxyContext } from './context.ts';
 import type { ProxyFiles } from './files.ts';
 import { discoveryFile } from './files.ts';
-import { inboundClusters, inboundListeners } from './inbound-listeners.ts';
+import { carriesHttp, inboundClusters, inboundListeners } from './inbound-listeners.ts';
 import { outboundClusters } from './outbound-clusters.ts';
 import { outboundListeners } from './outbound-listeners.ts';
 import { httpPorts, routeConfiguration } from './routes.ts';
@@ -34,7 +34,7 @@ export function proxyConfiguration(
     'cds.json': discoveryFile(notEmpty<Cluster>(clusters)),
     'lds.json': discoveryFile(notEmpty<Listener>(listeners)),
     ...Object.fromEntries(routes),
-    ...httpAuthorizationFiles(policies, snapshot.trustDomain),
+    ...(carriesHttp(context) ? httpAuthorizationFiles(policies, snapshot.trustDomain) : {}),
   };
 }
 
