@@ -13,7 +13,7 @@ enum mr_bind {
 };
 
 static __always_inline enum mr_bind mr_decide_bind(struct bpf_sock_addr *ctx,
-						   const struct mr_address *addr)
+						   const struct mr_address *addr, int ipv6_alone)
 {
 	__u64 cookie = bpf_get_netns_cookie(ctx);
 	struct mr_pod *pod = bpf_map_lookup_elem(&mr_pods, &cookie);
@@ -31,6 +31,9 @@ static __always_inline enum mr_bind mr_decide_bind(struct bpf_sock_addr *ctx,
 		mr_stamp(s);
 	if (mr_is_proxy(pod, s))
 		return MR_BIND_PROXY;
+	/* IPv6 that is not redirected stays where it is; one socket for both families cannot */
+	if (ipv6_alone && !(pod->flags & MR_POD_IPV6))
+		return MR_BIND_AS_IT_IS;
 	/* port 0 is a client that only wants a source; loopback needs no moving */
 	if (!port || mr_is_loopback(addr) || !mr_is_inbound_captured(pod, cookie, port))
 		return MR_BIND_AS_IT_IS;
@@ -43,7 +46,7 @@ int mr_bind4(struct bpf_sock_addr *ctx)
 {
 	struct mr_address addr = mr_mapped(ctx->user_ip4);
 
-	switch (mr_decide_bind(ctx, &addr)) {
+	switch (mr_decide_bind(ctx, &addr, 0)) {
 	case MR_BIND_PROXY:
 		return MR_ALLOW_ANY_PORT;
 	case MR_BIND_TO_LOOPBACK:
@@ -74,13 +77,12 @@ int mr_bind6(struct bpf_sock_addr *ctx)
 {
 	struct mr_address addr = { .word = { ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2],
 					     ctx->user_ip6[3] } };
-	int to_ipv4;
+	int to_ipv4 = mr_is_ipv4(&addr) || (mr_is_zero(&addr) && !mr_is_v6only(ctx));
 
-	switch (mr_decide_bind(ctx, &addr)) {
+	switch (mr_decide_bind(ctx, &addr, !to_ipv4)) {
 	case MR_BIND_PROXY:
 		return MR_ALLOW_ANY_PORT;
 	case MR_BIND_TO_LOOPBACK:
-		to_ipv4 = mr_is_ipv4(&addr) || (mr_is_zero(&addr) && !mr_is_v6only(ctx));
 		ctx->user_ip6[0] = 0;
 		ctx->user_ip6[1] = 0;
 		ctx->user_ip6[2] = to_ipv4 ? bpf_htonl(0xffff) : 0;

@@ -5,6 +5,7 @@
 #define MR_SOL_IP 0
 #define MR_SOL_IPV6 41
 #define MR_SO_ORIGINAL_DST 80
+#define MR_SMALLEST_PAGE 4096
 
 static __always_inline struct mr_address mr_sk_remote(struct bpf_sock *sk)
 {
@@ -37,13 +38,14 @@ static __always_inline int mr_origin_of(struct bpf_sock *sk, struct mr_address *
 {
 	struct mr_socket *s = bpf_sk_storage_get(&mr_sockets, sk, 0, 0);
 
+	/* not connected, or no longer */
+	if (!sk->dst_port)
+		return 0;
 	if (s && (s->flags & (MR_SOCKET_REDIRECTED | MR_SOCKET_TRANSLATED | MR_SOCKET_ACCEPTED))) {
 		*addr = mr_load(s->origin);
 		*port = s->origin_port;
 		return 1;
 	}
-	if (!sk->dst_port)
-		return 0;
 	if (s) {
 		/* an active socket that was left alone: its peer */
 		*addr = mr_sk_remote(sk);
@@ -54,6 +56,18 @@ static __always_inline int mr_origin_of(struct bpf_sock *sk, struct mr_address *
 	*addr = mr_sk_local(sk);
 	*port = MR_FIELD(sk->src_port);
 	return 1;
+}
+
+/*
+ * The length stays the caller's, as under iptables. Of a buffer of more than a
+ * page the kernel hands out, and takes back, one page only.
+ */
+static __always_inline void mr_answered(struct bpf_sockopt *ctx, __s32 length)
+{
+	if (ctx->optlen > MR_SMALLEST_PAGE)
+		ctx->optlen = length;
+	ctx->retval = 0;
+	mr_count(MR_COUNT_ORIGIN_ANSWERED);
 }
 
 SEC("cgroup/getsockopt")
@@ -85,6 +99,7 @@ int mr_getsockopt(struct bpf_sockopt *ctx)
 		sa->sin_family = MR_AF_INET;
 		sa->sin_port = bpf_htons(port);
 		sa->sin_addr.s_addr = origin.word[3];
+		mr_answered(ctx, sizeof(*sa));
 	} else {
 		struct sockaddr_in6 *sa = ctx->optval;
 
@@ -94,10 +109,8 @@ int mr_getsockopt(struct bpf_sockopt *ctx)
 		sa->sin6_family = MR_AF_INET6;
 		sa->sin6_port = bpf_htons(port);
 		__builtin_memcpy(&sa->sin6_addr, &origin, 16);
+		mr_answered(ctx, sizeof(*sa));
 	}
-	/* optlen stays the caller's, as under iptables */
-	ctx->retval = 0;
-	mr_count(MR_COUNT_ORIGIN_ANSWERED);
 	return 1;
 pass:
 	/* 0: the kernel's answer goes to the caller as it is, whatever its size */

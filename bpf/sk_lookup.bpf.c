@@ -48,12 +48,35 @@ static __always_inline int mr_steer(struct bpf_sk_lookup *ctx, __u64 cookie, __u
 	return SK_DROP;
 }
 
+/*
+ * Whether connect() has sent this connection to the proxy: then it leads only
+ * there, whoever else listens on the proxy's port. Without an entry (the table
+ * was full) the address tells as much as it can.
+ */
+static __always_inline int mr_is_redirected(struct bpf_sk_lookup *ctx, const struct mr_pod *pod,
+					    __u64 cookie, const struct mr_address *local,
+					    const struct mr_address *remote, int own)
+{
+	struct mr_tuple key = {
+		.cookie = cookie,
+		.sport = bpf_ntohs(ctx->remote_port),
+		.dport = ctx->local_port,
+	};
+
+	if (key.dport != pod->outbound_port && key.dport != pod->inbound_port)
+		return 0;
+	mr_store(key.src, remote);
+	mr_store(key.dst, local);
+	return own && mr_is_spread(local) ? 1 : !!bpf_map_lookup_elem(&mr_handovers, &key);
+}
+
 SEC("sk_lookup")
 int mr_sk_lookup(struct bpf_sk_lookup *ctx)
 {
 	__u64 cookie = mr_own_cookie();
 	struct mr_pod *pod = bpf_map_lookup_elem(&mr_pods, &cookie);
 	struct mr_address local, remote;
+	int own;
 
 	if (!pod || !(pod->flags & MR_POD_INBOUND_LOOKUP) || ctx->protocol != IPPROTO_TCP)
 		return SK_PASS;
@@ -76,13 +99,11 @@ int mr_sk_lookup(struct bpf_sk_lookup *ctx)
 	 * What the pod sends to itself was decided at connect(). ingress_ifindex
 	 * cannot tell: the local route reports the pod's interface, not lo.
 	 */
-	if (mr_is_loopback(&remote) || (mr_range_flags_of(cookie, &remote) & MR_RANGE_LOCAL)) {
-		/* the way to the proxy leads only to the proxy, whoever else listens on its port */
-		if (mr_is_spread(&local) && (ctx->local_port == pod->outbound_port ||
-					     ctx->local_port == pod->inbound_port))
-			return mr_steer(ctx, cookie, ctx->local_port);
+	own = mr_is_loopback(&remote) || (mr_range_flags_of(cookie, &remote) & MR_RANGE_LOCAL);
+	if (mr_is_redirected(ctx, pod, cookie, &local, &remote, own))
+		return mr_steer(ctx, cookie, ctx->local_port);
+	if (own)
 		return SK_PASS;
-	}
 	if (!mr_is_inbound_captured(pod, cookie, ctx->local_port)) {
 		mr_count(MR_COUNT_INBOUND_DIRECT);
 		return SK_PASS;

@@ -26,7 +26,8 @@ static __always_inline void mr_on_connect(struct bpf_sock_ops *ops)
 			0);
 		return;
 	}
-	bpf_sock_ops_cb_flags_set(ops, BPF_SOCK_OPS_STATE_CB_FLAG);
+	/* beside what programs of others have asked for */
+	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
 /* The proxy's end is established, before accept() can return it. */

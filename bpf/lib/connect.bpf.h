@@ -80,6 +80,15 @@ static __always_inline void mr_remember(struct mr_socket *s, __u32 flag, const s
 	mr_store(s->origin, &f->dst);
 }
 
+/* A socket that was redirected, disconnected, and connects again after its pod was released. */
+static __always_inline void mr_forget(struct bpf_sock_addr *ctx)
+{
+	struct mr_socket *s = ctx->sk ? bpf_sk_storage_get(&mr_sockets, ctx->sk, 0, 0) : NULL;
+
+	if (s)
+		s->flags &= ~(MR_SOCKET_REDIRECTED | MR_SOCKET_TRANSLATED);
+}
+
 /*
  * The decision for one connect(). f has cookie, src, dst and dport; on return dst
  * and dport are where to connect. Returns MR_ALLOW or MR_REFUSE.
@@ -91,8 +100,12 @@ static __always_inline int mr_connect(struct bpf_sock_addr *ctx, struct mr_flow 
 	struct mr_socket *s;
 	__u16 proxy_port;
 
-	if (!pod || ctx->type != MR_SOCK_STREAM)
+	if (ctx->type != MR_SOCK_STREAM)
 		return MR_ALLOW;
+	if (!pod) {
+		mr_forget(ctx);
+		return MR_ALLOW;
+	}
 	if (ctx->protocol != IPPROTO_TCP && ctx->protocol != MR_IPPROTO_MPTCP)
 		return MR_ALLOW;
 	if (!mr_is_ipv4(&f->dst) && !(pod->flags & MR_POD_IPV6) && !(pod->flags & MR_POD_TRANSLATE))

@@ -28,7 +28,8 @@ static __always_inline void mr_on_listen(struct bpf_sock_ops *ops)
 		return;
 	s = bpf_sk_storage_get(&mr_sockets, sk, 0, 0);
 	local = mr_ops_local(ops);
-	key.family = ops->family == MR_AF_INET ? 4 : 6;
+	/* an IPv6 socket at ::ffff:127.0.0.1 serves IPv4 alone */
+	key.family = mr_is_ipv4(&local) ? 4 : 6;
 	if (!s || !mr_is_proxy(pod, s)) {
 		mr_count(MR_COUNT_LISTENER_FOREIGN);
 		mr_emit(MR_EVENT_LISTENER_FOREIGN, cookie, 0, s ? s->uid : ~0u, &local, key.port,
@@ -49,8 +50,15 @@ static __always_inline void mr_on_listen(struct bpf_sock_ops *ops)
 		if (!err)
 			break;
 	}
-	/* all slots taken by its siblings: any of them will do */
-	if (err && err != -17)
+	/*
+	 * All slots are taken: by its siblings, when any of them will do, or by a proxy
+	 * that is about to leave. So the newest is always among them.
+	 */
+	if (err == -17) {
+		key.slot = bpf_get_prandom_u32() % MR_SIZE_LISTENER_SLOTS;
+		err = bpf_sock_hash_update(ops, &mr_listeners, &key, BPF_ANY);
+	}
+	if (err)
 		mr_count(MR_COUNT_ERROR_LISTENER);
 	mr_count(MR_COUNT_LISTENER_ADDED);
 	mr_emit(MR_EVENT_LISTENER, cookie, 0, s->uid, &local, key.port, key.family);

@@ -14,17 +14,26 @@ static __always_inline int mr_translate(struct mr_address *addr, __u16 *port)
 	struct mr_backend *backend;
 
 	mr_store(key.addr, addr);
-	service = bpf_map_lookup_elem(&mr_services, &key);
-	if (!service || !service->count)
-		return 0;
-	choice.generation = service->generation;
-	choice.index = bpf_get_prandom_u32() % service->count;
-	backend = bpf_map_lookup_elem(&mr_backends, &choice);
-	if (!backend)
-		return 0;
-	*addr = mr_load(backend->addr);
-	*port = backend->port;
-	return 1;
+	/* an update may take the old generation away between the two lookups; the service then names the new one */
+	for (int i = 0; i < 3; i++) {
+		struct mr_service now;
+
+		service = bpf_map_lookup_elem(&mr_services, &key);
+		if (!service)
+			return 0;
+		now = *service;
+		if (!now.count)
+			return 0;
+		choice.generation = now.generation;
+		choice.index = bpf_get_prandom_u32() % now.count;
+		backend = bpf_map_lookup_elem(&mr_backends, &choice);
+		if (!backend)
+			continue;
+		*addr = mr_load(backend->addr);
+		*port = backend->port;
+		return 1;
+	}
+	return 0;
 }
 
 #endif

@@ -19,6 +19,8 @@ import type { TestNetns } from './network.ts';
 export interface Identity {
   readonly uid: number;
   readonly gid: number;
+  /** Supplementary groups; this process's own unless told. */
+  readonly groups?: readonly number[];
 }
 
 export const application: Identity = { uid: 1000, gid: 1000 };
@@ -41,18 +43,24 @@ export function endpointText(address: SocketAddress | null): string {
   return family === 4 ? `${text}:${address.port}` : `[${text}]:${address.port}`;
 }
 
+/** Does something synchronous with other effective ids, which the kernel also takes for file system ids. */
+export function asIdentity<T>(who: Identity, work: () => T): T {
+  const groups = process.getgroups?.() ?? [];
+  if (who.groups !== undefined) process.setgroups?.([...who.groups]);
+  process.setegid?.(who.gid);
+  process.seteuid?.(who.uid);
+  try {
+    return work();
+  } finally {
+    process.seteuid?.(0);
+    process.setegid?.(0);
+    if (who.groups !== undefined) process.setgroups?.(groups);
+  }
+}
+
 /** Makes a socket in a namespace while this process has the given effective ids. */
 export function socketAs(netns: TestNetns, who: Identity, options: SocketOptions): number {
-  return inNetns(netns.handle, () => {
-    process.setegid?.(who.gid);
-    process.seteuid?.(who.uid);
-    try {
-      return openSocket(options);
-    } finally {
-      process.seteuid?.(0);
-      process.setegid?.(0);
-    }
-  });
+  return inNetns(netns.handle, () => asIdentity(who, () => openSocket(options)));
 }
 
 /** What an accepted connection shows of itself. */
@@ -111,7 +119,8 @@ function isMapped(fd: number): boolean {
   return endpointText(peerAddress(fd)).startsWith('[::ffff:');
 }
 
-function fdOf(socket: Socket): number {
+/** The descriptor below a socket of Node. */
+export function fdOf(socket: Socket): number {
   const handle = (socket as Socket & { readonly _handle: { readonly fd: number } | null })._handle;
   if (handle === null) throw new Error('the connection is gone already');
   return handle.fd;
@@ -132,24 +141,40 @@ export async function dial(
   to: string,
   options: { from?: string; reuse?: boolean } = {},
 ): Promise<Dialled> {
-  const target = endpoint(to);
-  const family = target.address.length === 4 ? 4 : 6;
   const bind = options.from === undefined ? {} : { bind: endpoint(options.from) };
-  const fd = socketAs(netns, who, { family, type: 'tcp', ...bind, ...(options.reuse === undefined ? {} : { reuse: options.reuse }) });
-  using poller = new FdPoller();
-  try {
-    connectSocket(fd, target);
-    await waitConnected(fd, poller, AbortSignal.timeout(1500));
-  } catch (error) {
+  const reuse = options.reuse === undefined ? {} : { reuse: options.reuse };
+  return dialOn(socketAs(netns, who, { family: familyOf(to), type: 'tcp', ...bind, ...reuse }), to);
+}
+
+/** As `dial`, with a socket that is there already; it is closed at the end. `as` calls connect(), whoever made the socket. */
+export async function dialOn(fd: number, to: string, as: Identity = root): Promise<Dialled> {
+  const errno = await connectOn(fd, to, as);
+  if (errno !== null) {
     closeFd(fd);
-    return { answer: errnoOf(error), local: 'none', peer: 'none', original: 'none' };
+    return { answer: errno, local: 'none', peer: 'none', original: 'none' };
   }
   const seen = {
     local: endpointText(localAddress(fd)),
     peer: endpointText(peerAddress(fd)),
-    original: endpointText(originalDestination(fd, family === 6 && !to.startsWith('[::ffff:') ? 6 : 4)),
+    original: endpointText(originalDestination(fd, familyOf(to) === 6 && !to.startsWith('[::ffff:') ? 6 : 4)),
   };
-  return { answer: await readAll(new Socket({ fd })), ...seen };
+  return { answer: await readAll(fd), ...seen };
+}
+
+/** Connects a socket that stays the caller's. Returns the errno of a connection that could not be made, TIMEOUT after 1.5 s; else null. */
+export async function connectOn(fd: number, to: string, as: Identity = root): Promise<string | null> {
+  using poller = new FdPoller();
+  try {
+    asIdentity(as, () => connectSocket(fd, endpoint(to)));
+    await waitConnected(fd, poller, AbortSignal.timeout(1500));
+    return null;
+  } catch (error) {
+    return errnoOf(error);
+  }
+}
+
+function familyOf(to: string): 4 | 6 {
+  return endpoint(to).address.length === 4 ? 4 : 6;
 }
 
 function errnoOf(error: unknown): string {
@@ -158,14 +183,18 @@ function errnoOf(error: unknown): string {
   throw error;
 }
 
-function readAll(socket: Socket): Promise<string> {
-  return new Promise((resolve, reject) => {
+/** Reads a connected socket until its end, closes it and returns the text, or the errno that ended it. */
+export function readAll(fd: number): Promise<string> {
+  const socket = new Socket({ fd });
+  return new Promise((resolve) => {
     let text = '';
     socket.setEncoding('latin1');
     socket.on('data', (chunk) => {
       text += chunk;
     });
-    socket.on('error', reject);
+    socket.on('error', (error) => {
+      text = 'code' in error ? String(error.code) : error.message;
+    });
     socket.on('close', () => resolve(text));
   });
 }

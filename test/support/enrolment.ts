@@ -1,0 +1,67 @@
+import { podAddresses } from '../../src/agent/pod-addresses.ts';
+import { Counter, type Event, eventSize, readEvent } from '../../src/abi/gen/index.ts';
+import { FdPoller, netnsAddresses, watchRing } from '../../src/kernel/index.ts';
+import { redirectConfigFromAnnotations } from '../../src/pods/annotations.ts';
+import type { RedirectConfig } from '../../src/pods/types.ts';
+import type { DataPlane } from '../../src/redirect/ebpf/data-plane.ts';
+import { ensureSpreadRoute } from '../../src/redirect/ebpf/spread-route.ts';
+import { compileTables, type PodFacts, type PodTables } from '../../src/redirect/ebpf/tables.ts';
+import type { TestNetns } from './network.ts';
+
+/** What a test wants of a pod besides the defaults: meshed, sk_lookup, no user namespace, IPv6 spread. */
+export interface Enrolment extends Partial<Pick<PodFacts, 'backend' | 'meshed' | 'uidMap' | 'spread6'>> {
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly config?: Partial<RedirectConfig>;
+}
+
+/** The rows of a pod as the agent would write them. */
+export function podTables(pod: TestNetns, wanted: Enrolment = {}): PodTables {
+  const { annotations = {}, config = {}, ...facts } = wanted;
+  return compileTables(
+    {
+      name: 'test/pod',
+      cookie: pod.handle.cookie,
+      ...podAddresses(netnsAddresses(pod.handle)),
+      backend: 'sk_lookup',
+      meshed: true,
+      uidMap: null,
+      spread6: true,
+      ...facts,
+    },
+    redirectConfigFromAnnotations('test/pod', annotations, config),
+  );
+}
+
+/** Enrols a namespace as the agent does, or changes how it is enrolled. */
+export async function enrolPod(plane: DataPlane, pod: TestNetns, wanted: Enrolment = {}): Promise<void> {
+  if (wanted.spread6 !== false) {
+    const problem = await ensureSpreadRoute(pod.path);
+    if (problem !== null) throw new Error(problem);
+  }
+  const steered = (wanted.backend ?? 'sk_lookup') === 'sk_lookup' && wanted.meshed !== false;
+  await plane.enrol(pod.handle, podTables(pod, wanted), steered ? 'attach' : 'detach');
+}
+
+/** Everything that the kernel says through the ring while this is open. */
+export function collectEvents(plane: DataPlane): Disposable & { readonly events: readonly Event[] } {
+  const events: Event[] = [];
+  const poller = new FdPoller();
+  const ring = watchRing(poller, plane.maps.events, (view, offset, length) => {
+    if (length >= eventSize) events.push({ ...readEvent(view, offset) });
+  });
+  return {
+    events,
+    [Symbol.dispose]: () => {
+      ring.close();
+      poller.close();
+    },
+  };
+}
+
+/** How much one counter grows while `work` runs. */
+export async function counted(plane: DataPlane, counter: keyof typeof Counter, work: () => Promise<unknown>): Promise<number> {
+  const read = (): number => plane.counters()[counter.toLowerCase()] ?? 0;
+  const before = read();
+  await work();
+  return read() - before;
+}
