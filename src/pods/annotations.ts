@@ -37,6 +37,9 @@ export const defaultRedirectConfig: RedirectConfig = {
   loopback: { family: 4, address: Uint8Array.of(127, 0, 0, 1), prefix: 32 },
   excludeInterfaces: [],
   rerouteInterfaces: [],
+  dns: { kind: 'off' },
+  ownerGroups: { kind: 'all', except: [] },
+  dropInvalid: false,
   ipv6: true,
 };
 

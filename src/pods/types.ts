@@ -45,6 +45,17 @@ export interface RedirectConfig {
   readonly loopback: Cidr;
   readonly excludeInterfaces: readonly string[];
   readonly rerouteInterfaces: readonly string[];
+  /** Which DNS queries go to the proxy's resolver (contract A.6). Servers are single addresses. */
+  readonly dns:
+    | { readonly kind: 'off' }
+    | { readonly kind: 'servers'; readonly port: Port; readonly servers: readonly Cidr[] }
+    | { readonly kind: 'all'; readonly port: Port };
+  /** Whose sockets are captured outbound at all: every group but some, or only some. Ids in the pod's user namespace, at most 64. */
+  readonly ownerGroups:
+    | { readonly kind: 'all'; readonly except: readonly number[] }
+    | { readonly kind: 'only'; readonly gids: readonly number[] };
+  /** Packets that connection tracking finds invalid are dropped (iptables only). */
+  readonly dropInvalid: boolean;
   /** false: IPv6 is left alone in both directions. */
   readonly ipv6: boolean;
 }

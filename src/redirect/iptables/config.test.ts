@@ -89,6 +89,9 @@ describe('fromRedirectConfig()', () => {
     loopback: { family: 4, address: Uint8Array.of(127, 0, 0, 1), prefix: 32 },
     excludeInterfaces: ['net1'],
     rerouteInterfaces: [],
+    dns: { kind: 'off' },
+    ownerGroups: { kind: 'all', except: [] },
+    dropInvalid: false,
     ipv6: true,
   };
 
@@ -114,8 +117,15 @@ describe('fromRedirectConfig()', () => {
       { family: 6, address: Uint8Array.of(0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), prefix: 32 },
     ] as const;
     const config = fromRedirectConfig(
-      { ...pod, inboundPorts: { kind: 'only', ports: [] }, outboundRanges: { kind: 'only', cidrs } },
-      { ipv6: false, dualStack: true, redirectDns: true, captureAllDns: true, ownerGroupsInclude: '2000' },
+      {
+        ...pod,
+        ipv6: false,
+        inboundPorts: { kind: 'only', ports: [] },
+        outboundRanges: { kind: 'only', cidrs },
+        dns: { kind: 'all', port: 15053 },
+        ownerGroups: { kind: 'only', gids: [2000] },
+      },
+      { dualStack: true },
     );
     expect(config).toMatchObject({
       InboundPortsInclude: '',

@@ -1,26 +1,10 @@
-import { formatCidr } from '../../pods/address.ts';
+import { formatCidr, formatIp } from '../../pods/address.ts';
 import type { Port, RedirectConfig } from '../../pods/types.ts';
 import type { IptablesConfig } from './types.ts';
 import { defaultIptablesConfig } from './types.ts';
 
-/** What the rules need and a pod's annotations do not say. Each absent field leaves the default. */
-export interface FromRedirectOptions {
-  /** Overrides the pod's own `ipv6`. */
-  readonly ipv6?: boolean;
-  readonly dualStack?: boolean;
-  readonly redirectDns?: boolean;
-  /** The CNI plugin sets it to the value of `redirectDns` (contract A.1). */
-  readonly captureAllDns?: boolean;
-  readonly dnsServersV4?: readonly string[];
-  readonly dnsServersV6?: readonly string[];
-  readonly dropInvalid?: boolean;
-  /** `*` or a list, as ISTIO_OUTBOUND_OWNER_GROUPS. */
-  readonly ownerGroupsInclude?: string;
-  readonly ownerGroupsExclude?: string;
-}
-
-/** The iptables configuration that does for a pod what the eBPF back end does with the same `RedirectConfig`. */
-export function fromRedirectConfig(redirect: RedirectConfig, options: FromRedirectOptions = {}): IptablesConfig {
+/** The iptables configuration that does for a pod what the eBPF back end does with the same `RedirectConfig`. `dualStack` overrides `ipv6`. */
+export function fromRedirectConfig(redirect: RedirectConfig, options: { readonly dualStack?: boolean } = {}): IptablesConfig {
   const inbound = redirect.inboundPorts;
   const ranges = redirect.outboundRanges;
   return {
@@ -40,16 +24,21 @@ export function fromRedirectConfig(redirect: RedirectConfig, options: FromRedire
     RerouteVirtualInterfaces: redirect.rerouteInterfaces.join(','),
     ExcludeInterfaces: redirect.excludeInterfaces.join(','),
     HostIPv4LoopbackCidr: formatCidr(redirect.loopback),
-    EnableIPv6: options.ipv6 ?? redirect.ipv6,
+    EnableIPv6: redirect.ipv6,
     DualStack: options.dualStack ?? false,
-    RedirectDNS: options.redirectDns ?? false,
-    CaptureAllDNS: options.captureAllDns ?? false,
-    DNSServersV4: options.dnsServersV4 ?? [],
-    DNSServersV6: options.dnsServersV6 ?? [],
-    DropInvalid: options.dropInvalid ?? false,
-    OwnerGroupsInclude: options.ownerGroupsInclude ?? '*',
-    OwnerGroupsExclude: options.ownerGroupsExclude ?? '',
+    RedirectDNS: redirect.dns.kind !== 'off',
+    CaptureAllDNS: redirect.dns.kind === 'all',
+    DNSServersV4: servers(redirect, 4),
+    DNSServersV6: servers(redirect, 6),
+    DropInvalid: redirect.dropInvalid,
+    OwnerGroupsInclude: redirect.ownerGroups.kind === 'all' ? '*' : redirect.ownerGroups.gids.join(','),
+    OwnerGroupsExclude: redirect.ownerGroups.kind === 'all' ? redirect.ownerGroups.except.join(',') : '',
   };
+}
+
+function servers(redirect: RedirectConfig, family: 4 | 6): readonly string[] {
+  if (redirect.dns.kind !== 'servers') return [];
+  return redirect.dns.servers.filter((server) => server.family === family).map((server) => formatIp({ family, bytes: server.address }));
 }
 
 function ports(list: readonly Port[]): string {
