@@ -37,6 +37,9 @@ describe('redirectConfigFromAnnotations()', () => {
       loopback: '127.0.0.1/32',
       excludeInterfaces: [],
       rerouteInterfaces: [],
+      dns: { kind: 'off' },
+      ownerGroups: { kind: 'all', except: [] },
+      dropInvalid: false,
       ipv6: true,
     });
   });

@@ -1,5 +1,6 @@
 import { UserError } from '../base/errors.ts';
 import { parseCidr } from './address.ts';
+import { MetadataProblem, proxyConfigAnnotation, settingsFromProxyConfig } from './proxy-metadata.ts';
 import type { Cidr, Port, RedirectConfig } from './types.ts';
 
 /** Istio's annotations of redirection, by what they set (istio.io/docs/reference/config/annotations). */
@@ -61,6 +62,7 @@ export function redirectConfigFromAnnotations(
   };
   return {
     ...base,
+    ...readProxyConfig(podName, annotations),
     interceptionMode: read('interceptionMode', readMode) ?? base.interceptionMode,
     inboundPorts: inboundPorts(
       read('includeInboundPorts', readPortsOrAll),
@@ -75,6 +77,17 @@ export function redirectConfigFromAnnotations(
     excludeInterfaces: read('excludeInterfaces', readInterfaces) ?? base.excludeInterfaces,
     rerouteInterfaces: read('rerouteInterfaces', readInterfaces) ?? read('kubevirtInterfaces', readInterfaces) ?? base.rerouteInterfaces,
   };
+}
+
+function readProxyConfig(podName: string, annotations: Readonly<Record<string, string>>): Partial<RedirectConfig> {
+  const value = annotations[proxyConfigAnnotation];
+  if (value === undefined) return {};
+  try {
+    return settingsFromProxyConfig(value);
+  } catch (error) {
+    if (!(error instanceof MetadataProblem)) throw error;
+    throw refuse({ podName, annotation: proxyConfigAnnotation, value }, error.item, error.reason, error.allowed);
+  }
 }
 
 interface Reader {
