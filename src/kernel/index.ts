@@ -26,10 +26,12 @@ export {
 export { bytes, bytesCodec, type FieldCodec, type MapCodec, mapCodec, u32, u64 } from './codec.ts';
 export { closeFd, duplicateFd, openFd } from './libc.ts';
 export { Link, type LinkInfo, type LinkTarget } from './link.ts';
-export { BpfMap, type MapCreation, type MapInfo } from './map.ts';
+export { BpfMap, type MapCreation } from './map.ts';
+export { type MapInfo, mapInfo } from './map-info.ts';
 export { findBpffs, isBpffs, mountBpffs, unmount } from './mount.ts';
 export { inNetns, type NetnsHandle, openNetns, socketIn } from './netns.ts';
-export { BpfObject, type LoadOptions, type MapOptions } from './object.ts';
+export { BpfObject } from './object.ts';
+export type { LoadOptions, MapOptions } from './object-load.ts';
 export { patchConstant64 } from './patch-instructions.ts';
 export { pidfdGetFd, pidfdOpen } from './pidfd.ts';
 export { FdPoller, pollEvents } from './poller.ts';

@@ -6,7 +6,6 @@ import { objectGet, objectInfo, objectPin } from './bpf-objects.ts';
 import { bpf } from './bpf-syscall.ts';
 import { bpfLinkInfo, bpfLinkInfoSize } from './layouts.ts';
 import { closeFd } from './libc.ts';
-import type { Program } from './program.ts';
 
 /** What a link is attached to; `detached` when its cgroup, namespace or interface is gone or detach() was called. */
 export type LinkTarget =
@@ -23,6 +22,12 @@ export interface LinkInfo {
   readonly type: LinkTypeName | `unknown ${number}`;
   readonly attachType: AttachTypeName | `unknown ${number}` | null;
   readonly target: LinkTarget;
+}
+
+/** A loaded program, as far as a link needs it. */
+export interface LinkProgram {
+  readonly fd: number;
+  readonly name: string;
 }
 
 const BPF_F_REPLACE = 4;
@@ -80,7 +85,7 @@ export class Link implements Disposable {
    * Puts another program in place, atomically: no connection sees none. With `expected`, only if that one is there now.
    * @throws SysError EPERM when another one is there, ENOLINK or EINVAL when the link is detached
    */
-  update(program: Program, expected?: Program): void {
+  update(program: LinkProgram, expected?: LinkProgram): void {
     const attr = new Attr().u32('link_update.link_fd', this.fd).u32('link_update.new_prog_fd', program.fd);
     if (expected !== undefined) attr.u32('link_update.flags', BPF_F_REPLACE).u32('link_update.old_prog_fd', expected.fd);
     bpf('LINK_UPDATE', attr, program.name);

@@ -86,8 +86,11 @@ function singleDelete(map: RawMap, keys: Buffer, from: number): number {
   return deleted;
 }
 
-/** Keys and values, batch by batch. The buffers yielded are valid until the next step. */
-export function* batchEntries(map: RawMap): Generator<readonly [Buffer, Buffer]> {
+/**
+ * Keys and values, batch by batch, or one by one where the type has no batches; there, values are read only when asked for. The buffers
+ * yielded are valid until the next step.
+ */
+export function* batchEntries(map: RawMap, withValues: boolean): Generator<readonly [Buffer, Buffer]> {
   let capacity = 1024;
   let keys = Buffer.alloc(capacity * map.keySize);
   let values = Buffer.alloc(capacity * map.valueSize);
@@ -97,7 +100,7 @@ export function* batchEntries(map: RawMap): Generator<readonly [Buffer, Buffer]>
     const attr = batchAttr(map, keys, values, capacity).pointer('batch.out_batch', token);
     if (started) attr.pointer('batch.in_batch', token);
     const result = bpfResult('MAP_LOOKUP_BATCH', attr.bytes);
-    if (!started && noBatches(result)) return yield* singleEntries(map, true);
+    if (!started && noBatches(result)) return yield* singleEntries(map, withValues);
     if (result === -ENOSPC) {
       // One bucket holds more than fits: the same step again with more room.
       capacity *= 2;
@@ -123,7 +126,7 @@ export function* batchEntries(map: RawMap): Generator<readonly [Buffer, Buffer]>
  * Keys (and values) one by one. The next key is asked for before the current one is handed out, so the consumer may delete it; if the
  * next one vanishes meanwhile, the kernel starts over, hence the bound. Keys whose value vanished are passed over.
  */
-export function* singleEntries(map: RawMap, withValues: boolean): Generator<readonly [Buffer, Buffer]> {
+function* singleEntries(map: RawMap, withValues: boolean): Generator<readonly [Buffer, Buffer]> {
   let current = Buffer.alloc(map.keySize);
   let next = Buffer.alloc(map.keySize);
   const value = Buffer.alloc(withValues ? map.valueSize : 0);

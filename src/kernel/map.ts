@@ -1,28 +1,18 @@
 import { MillraceError } from '../base/errors.ts';
 import { Attr } from './attr.ts';
 import type { MapTypeName, UpdateMode } from './bpf-constants.ts';
-import { MapFlag, MapType, nameOf, UpdateFlag } from './bpf-constants.ts';
-import { objectGet, objectInfo, objectPin } from './bpf-objects.ts';
+import { MapFlag, MapType, UpdateFlag } from './bpf-constants.ts';
+import { objectGet, objectPin } from './bpf-objects.ts';
 import { bpf, bpfResult } from './bpf-syscall.ts';
 import type { MapCodec } from './codec.ts';
-import { fromCString } from './ffi.ts';
-import { bpfAttr, bpfMapInfo, bpfMapInfoSize } from './layouts.ts';
+import { bpfAttr } from './layouts.ts';
 import { closeFd, duplicateFd } from './libc.ts';
 import type { RawMap } from './map-batch.ts';
-import { batchDelete, batchEntries, batchUpdate, singleEntries } from './map-batch.ts';
+import { batchDelete, batchEntries, batchUpdate } from './map-batch.ts';
+import type { MapInfo } from './map-info.ts';
+import { mapInfo } from './map-info.ts';
 import { possibleCpus } from './possible-cpus.ts';
 import { SysError } from './sys-error.ts';
-
-export interface MapInfo {
-  readonly id: number;
-  readonly name: string;
-  readonly type: MapTypeName | `unknown ${number}`;
-  readonly typeNumber: number;
-  readonly keySize: number;
-  readonly valueSize: number;
-  readonly maxEntries: number;
-  readonly flags: number;
-}
 
 export interface MapCreation {
   readonly type: MapTypeName;
@@ -37,7 +27,7 @@ const perCpuTypes: ReadonlySet<number> = new Set([MapType.PERCPU_HASH, MapType.P
 
 /**
  * A BPF map with typed keys and values. Every call is a system call of about a microsecond; setMany, deleteMany and entries use batches
- * where the type has them (0.3 µs an entry; keep a call under 10,000 entries while serving). It owns its descriptor.
+ * where the type has them (half a microsecond an entry; under 2,000 entries, a call holds the event loop for a millisecond or two). It owns its descriptor.
  */
 export class BpfMap<K, V> implements Disposable {
   readonly info: MapInfo;
@@ -54,7 +44,7 @@ export class BpfMap<K, V> implements Disposable {
   private constructor(fd: number, codec: MapCodec<K, V>) {
     this.#fd = fd;
     this.codec = codec;
-    this.info = BpfMap.infoOf(fd);
+    this.info = mapInfo(fd);
     if (this.info.keySize !== codec.keySize || this.info.valueSize !== codec.valueSize) {
       throw new MillraceError(
         'ABI_MISMATCH',
@@ -102,23 +92,6 @@ export class BpfMap<K, V> implements Disposable {
       closeFd(fd);
       throw error;
     }
-  }
-
-  /** What the kernel says of the map behind a descriptor. */
-  static infoOf(fd: number): MapInfo {
-    const info = Buffer.alloc(bpfMapInfoSize);
-    objectInfo(fd, info);
-    const typeNumber = info.readUInt32LE(bpfMapInfo.type);
-    return {
-      id: info.readUInt32LE(bpfMapInfo.id),
-      name: fromCString(info.subarray(bpfMapInfo.name, bpfMapInfo.name + 16)),
-      type: nameOf(MapType, typeNumber),
-      typeNumber,
-      keySize: info.readUInt32LE(bpfMapInfo.key_size),
-      valueSize: info.readUInt32LE(bpfMapInfo.value_size),
-      maxEntries: info.readUInt32LE(bpfMapInfo.max_entries),
-      flags: info.readUInt32LE(bpfMapInfo.map_flags),
-    };
   }
 
   /** The descriptor, still owned by the map. @throws Error after close() */
@@ -197,17 +170,17 @@ export class BpfMap<K, V> implements Disposable {
     for (const [key, value] of this.#rawEntries()) yield [this.codec.readKey(viewOf(key, 0, key.length)), this.#perCpuValues(value)];
   }
 
-  /** All keys, also of maps whose values user space cannot read (sock maps with 4-byte values). */
+  /** All keys, also of maps whose values user space cannot read (sock maps with 4-byte values). Deleting a key that was seen is fine. */
   *keys(): Generator<K> {
     this.#checkOpen();
-    for (const [key] of singleEntries(this.#raw, false)) yield this.codec.readKey(viewOf(key, 0, key.length));
+    for (const [key] of batchEntries(this.#raw, false)) yield this.codec.readKey(viewOf(key, 0, key.length));
   }
 
-  /** How many entries there are now: walks the keys, so 1 µs each. For arrays: their length. */
+  /** How many entries there are now: walks them, so half a microsecond each. For arrays: their length. */
   count(): number {
     this.#checkOpen();
     let count = 0;
-    for (const _ of singleEntries(this.#raw, false)) count += 1;
+    for (const _ of batchEntries(this.#raw, false)) count += 1;
     return count;
   }
 
@@ -235,7 +208,7 @@ export class BpfMap<K, V> implements Disposable {
 
   *#rawEntries(): Generator<readonly [Buffer, Buffer]> {
     this.#checkOpen();
-    yield* batchEntries(this.#raw);
+    yield* batchEntries(this.#raw, true);
   }
 
   /** A closed descriptor's number may already belong to something else: never let one reach the kernel. */

@@ -1,18 +1,17 @@
-import { Attr, kernelName } from './attr.ts';
+import { kernelName } from './attr.ts';
 import type { AttachTypeName, ProgramTypeName } from './bpf-constants.ts';
 import { AttachType, nameOf, ProgramType } from './bpf-constants.ts';
 import { objectGet, objectInfo, objectPin } from './bpf-objects.ts';
-import type { ProgramLoad, TestRun } from './bpf-programs.ts';
+import type { TestRun } from './bpf-programs.ts';
 import { programTestRun } from './bpf-programs.ts';
-import { traceBpf } from './bpf-syscall.ts';
 import { cgroupPathOfFd, openCgroup } from './cgroup.ts';
-import { addressOf, fromCString, keepAlive } from './ffi.ts';
-import { bpfProgInfo, bpfProgInfoSize, bpfProgLoadOpts, bpfProgLoadOptsSize } from './layouts.ts';
-import { libbpf } from './libbpf.ts';
+import { fromCString } from './ffi.ts';
+import { bpfProgInfo, bpfProgInfoSize } from './layouts.ts';
 import { closeFd } from './libc.ts';
 import { Link } from './link.ts';
 import type { BpfMap } from './map.ts';
-import { VerifierError } from './verifier-error.ts';
+import type { ThreadedLoad } from './program-load.ts';
+import { loadOnAnotherThread } from './program-load.ts';
 
 export interface ProgramInfo {
   readonly id: number;
@@ -31,15 +30,6 @@ export interface ProgramInfo {
   readonly runs: bigint;
   readonly runTimeNanoseconds: bigint;
 }
-
-/** Type information for functions (BTF func_info), needed by programs with callbacks or global functions. */
-export interface FunctionInfo {
-  readonly btfFd: number;
-  /** Records of struct bpf_func_info, 8 bytes each. */
-  readonly records: Uint8Array;
-}
-
-const logBytes = 4 * 1024 * 1024;
 
 /** A loaded program. */
 export class Program implements Disposable {
@@ -74,14 +64,8 @@ export class Program implements Disposable {
    * thread.
    * @throws VerifierError
    */
-  static async loadRaw(load: ProgramLoad & { readonly functions?: FunctionInfo }): Promise<Program> {
-    const log = Buffer.alloc(logBytes);
-    // Without a log first: the kernel is then several times faster; the log is made by a second try.
-    const first = await loadOnAnotherThread(load, null);
-    if (first >= 0) return new Program(first, kernelName(load.name), true);
-    const second = await loadOnAnotherThread(load, log);
-    if (second >= 0) return new Program(second, kernelName(load.name), true);
-    throw new VerifierError({ program: load.name, errno: -first, log: fromCString(log) });
+  static async loadRaw(load: ThreadedLoad): Promise<Program> {
+    return new Program(await loadOnAnotherThread(load), kernelName(load.name), true);
   }
 
   /** The descriptor. @throws Error after close() */
@@ -170,47 +154,4 @@ function infoOf(fd: number): ProgramInfo {
     runs: info.readBigUInt64LE(bpfProgInfo.run_cnt),
     runTimeNanoseconds: info.readBigUInt64LE(bpfProgInfo.run_time_ns),
   };
-}
-
-/** libbpf's bpf_prog_load, because it returns -errno: errno itself is lost on the way back from another thread. */
-function loadOnAnotherThread(load: ProgramLoad & { readonly functions?: FunctionInfo }, log: Buffer | null): Promise<number> {
-  const options = Buffer.alloc(bpfProgLoadOptsSize);
-  options.writeBigUInt64LE(BigInt(bpfProgLoadOptsSize), bpfProgLoadOpts.sz);
-  if (load.expectedAttachType !== undefined)
-    options.writeUInt32LE(AttachType[load.expectedAttachType], bpfProgLoadOpts.expected_attach_type);
-  const functions = load.functions;
-  if (functions !== undefined) {
-    options.writeUInt32LE(functions.btfFd, bpfProgLoadOpts.prog_btf_fd);
-    options.writeBigUInt64LE(addressOf(functions.records), bpfProgLoadOpts.func_info);
-    options.writeUInt32LE(functions.records.length / 8, bpfProgLoadOpts.func_info_cnt);
-    options.writeUInt32LE(8, bpfProgLoadOpts.func_info_rec_size);
-  }
-  if (log !== null) {
-    options.writeUInt32LE(1, bpfProgLoadOpts.log_level);
-    options.writeUInt32LE(log.length, bpfProgLoadOpts.log_size);
-    options.writeBigUInt64LE(addressOf(log), bpfProgLoadOpts.log_buf);
-  }
-  const started = performance.now();
-  const count = load.instructions.length / 8;
-  return new Promise((resolve, reject) => {
-    libbpf().progLoad.async(
-      ProgramType[load.type],
-      kernelName(load.name),
-      load.license,
-      load.instructions,
-      count,
-      options,
-      (error, result) => {
-        const shown = new Attr()
-          .u32('prog_type', ProgramType[load.type])
-          .u32('insn_cnt', count)
-          .objectName('prog_name', load.name)
-          .u32('expected_attach_type', load.expectedAttachType === undefined ? 0 : AttachType[load.expectedAttachType]);
-        traceBpf('PROG_LOAD', shown.bytes, result, (performance.now() - started) * 1000);
-        keepAlive(load.instructions, options, ...(functions === undefined ? [] : [functions.records]), ...(log === null ? [] : [log]));
-        if (error === null) resolve(result);
-        else reject(error);
-      },
-    );
-  });
 }

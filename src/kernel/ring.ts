@@ -1,6 +1,6 @@
 import { MapType } from './bpf-constants.ts';
 import { pageSize } from './libc.ts';
-import { BpfMap } from './map.ts';
+import { mapInfo } from './map-info.ts';
 import { MappedMemory } from './mapped-memory.ts';
 import type { FdPoller } from './poller.ts';
 
@@ -29,7 +29,7 @@ export class RingReader implements Disposable {
 
   /** `fd` is that of a RINGBUF map and may be closed afterwards. @throws TypeError for another type of map; SysError */
   constructor(fd: number) {
-    const info = BpfMap.infoOf(fd);
+    const info = mapInfo(fd);
     if (info.typeNumber !== MapType.RINGBUF) throw new TypeError(`Cannot read the ring ${info.name} because its type is ${info.type}`);
     const page = pageSize();
     this.#size = info.maxEntries;

@@ -2,15 +2,21 @@ import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 import { MillraceError } from '../base/errors.ts';
 
-/** ENOTSUPP never should leave the kernel, but bpf(2) returns it for operations a map type lacks; no libc knows its name. */
-const kernelOnlyErrno: readonly (readonly [number, string])[] = [[524, 'ENOTSUPP']];
+/**
+ * Names that the system's own list has not, or has second. ENOTSUPP never should leave the kernel, but bpf(2) returns it for operations a map
+ * type lacks. 95 is EOPNOTSUPP wherever the kernel or a manual page speaks of it; the C library has ENOTSUP for it too.
+ */
+const kernelErrno: readonly (readonly [number, string])[] = [
+  [524, 'ENOTSUPP'],
+  [95, 'EOPNOTSUPP'],
+];
 
 let names: Map<number, string> | null = null;
 
 /** The symbolic name of a positive errno (2 → 'ENOENT'), or `E<number>` for one that this system does not name. */
 export function errnoName(errno: number): string {
   if (names === null) {
-    names = new Map(kernelOnlyErrno);
+    names = new Map(kernelErrno);
     for (const [name, number] of Object.entries(constants.errno)) if (!names.has(number)) names.set(number, name);
   }
   return names.get(errno) ?? `E${errno}`;
