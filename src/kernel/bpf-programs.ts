@@ -3,7 +3,6 @@ import type { AttachTypeName, ProgramTypeName } from './bpf-constants.ts';
 import { AttachType, ProgramType } from './bpf-constants.ts';
 import { bpf, bpfResult } from './bpf-syscall.ts';
 import { fromCString } from './ffi.ts';
-import { SysError } from './sys-error.ts';
 
 /** Commands of bpf(2) about programs. */
 
@@ -90,23 +89,4 @@ export function programQuery(targetFd: number, attachType: AttachTypeName): numb
     .u32('query.prog_cnt', ids.length / 4);
   bpf('PROG_QUERY', attr, attachType);
   return Array.from({ length: attr.readU32('query.prog_cnt') }, (_, index) => ids.readUInt32LE(4 * index));
-}
-
-/**
- * BPF_PROG_ATTACH of an sk_msg or sk_skb program to a socket map of our own, for kernels before 6.10 that have no link for it. It ends
- * with the map. Never used for cgroups: such an attachment would outlive us.
- */
-export function programAttachToMap(programFd: number, mapFd: number, attachType: AttachTypeName): void {
-  bpf(
-    'PROG_ATTACH',
-    new Attr().u32('target_fd', mapFd).u32('attach_bpf_fd', programFd).u32('attach_type', AttachType[attachType]),
-    attachType,
-  );
-}
-
-/** Undoes programAttachToMap. @throws SysError ENOENT when that program is not attached */
-export function programDetachFromMap(programFd: number, mapFd: number, attachType: AttachTypeName): void {
-  const attr = new Attr().u32('target_fd', mapFd).u32('attach_bpf_fd', programFd).u32('attach_type', AttachType[attachType]);
-  const result = bpfResult('PROG_DETACH', attr.bytes);
-  if (result < 0) throw new SysError(`bpf(PROG_DETACH ${attachType})`, -result);
 }

@@ -51,7 +51,7 @@ function nameAt(attr: Buffer, offset: number): string {
 
 /** A tracer to standard error if the environment has MILLRACE_TRACE_BPF=1, else null. */
 export function tracerFromEnvironment(environment: NodeJS.ProcessEnv): BpfTracer | null {
-  if (environment['MILLRACE_TRACE_BPF'] !== '1') return null;
+  if (environment.MILLRACE_TRACE_BPF !== '1') return null;
   return (command, attr, result, microseconds) => {
     writeSync(2, `${describeBpfCall(command, attr, result, microseconds)}\n`);
   };

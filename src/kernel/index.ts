@@ -1,18 +1,8 @@
 export { type InterfaceAddress, interfaceIndexIn, netnsAddresses, watchAddresses } from './addresses.ts';
-export {
-  AttachType,
-  type AttachTypeName,
-  LinkType,
-  MapFlag,
-  MapType,
-  type MapTypeName,
-  ProgramType,
-  type UpdateMode,
-} from './bpf-constants.ts';
+export type { AttachTypeName } from './bpf-constants.ts';
 export { enableStats, objectIds, openById } from './bpf-objects.ts';
-export { programAttachToMap, programDetachFromMap, programLoad, programQuery, type TestRun } from './bpf-programs.ts';
+export type { TestRun } from './bpf-programs.ts';
 export {
-  assertOwnCgroup,
   cgroupId,
   cgroupPopulated,
   cgroupProcesses,
@@ -27,7 +17,7 @@ export { bytes, bytesCodec, type FieldCodec, type MapCodec, mapCodec, u32, u64 }
 export { closeFd, duplicateFd, openFd } from './libc.ts';
 export { Link, type LinkInfo, type LinkTarget } from './link.ts';
 export { BpfMap, type MapCreation } from './map.ts';
-export { type MapInfo, mapInfo } from './map-info.ts';
+export type { MapInfo } from './map-info.ts';
 export { findBpffs, isBpffs, mountBpffs, unmount } from './mount.ts';
 export { inNetns, type NetnsHandle, openNetns, socketIn } from './netns.ts';
 export { BpfObject } from './object.ts';
@@ -38,10 +28,9 @@ export { FdPoller, pollEvents } from './poller.ts';
 export type { ProbeAnswer, ProbeResult } from './probe.ts';
 export { missingRequirements, runProbes } from './probes.ts';
 export { Program, type ProgramInfo } from './program.ts';
-export { type RecordHandler, RingReader, watchRing } from './ring.ts';
+export { type RecordHandler, watchRing } from './ring.ts';
 export { decodeSockaddr, encodeSockaddr, type SocketAddress } from './sockaddr.ts';
 export {
-  bindSocket,
   connectSocket,
   localAddress,
   openSocket,

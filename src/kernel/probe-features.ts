@@ -221,11 +221,11 @@ export function featureProbes(): Probe[] {
       cure: newerKernel('5.7'),
       try: knowsLinkUpdate,
     },
-    { name: 'link tcx', required: false, cost: 'policy programs are attached as tc filters', cure: newerKernel('6.6'), try: knowsTcx },
+    { name: 'link tcx', required: false, cost: 'no policy at the interfaces of pods', cure: newerKernel('6.6'), try: knowsTcx },
     {
       name: 'link sockmap',
       required: false,
-      cost: 'the acceleration program is attached without a link and ends with its map',
+      cost: 'no acceleration',
       cure: newerKernel('6.10'),
       try: knowsSockmapLink,
     },

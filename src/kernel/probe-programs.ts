@@ -160,7 +160,7 @@ const hooks: readonly Hook[] = [
     required: true,
   },
   { what: 'sk_msg', type: 'SK_MSG', attach: 'SK_MSG_VERDICT', since: '4.17', cost: 'no acceleration', required: false },
-  { what: 'tc classifier', type: 'SCHED_CLS', since: '4.1', cost: 'no policy at the pods’ interfaces', required: false },
+  { what: 'tc classifier', type: 'SCHED_CLS', since: '4.1', cost: 'no policy at the interfaces of pods', required: false },
 ];
 
 interface Helper {

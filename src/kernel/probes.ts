@@ -12,7 +12,7 @@ import { programProbes } from './probe-programs.ts';
  */
 export async function runProbes(options: { environment?: NodeJS.ProcessEnv; signal?: AbortSignal } = {}): Promise<readonly ProbeResult[]> {
   const results: ProbeResult[] = [];
-  for (const probe of [...machineProbes((options.environment ?? process.env)['PATH'] ?? ''), ...featureProbes(), ...programProbes()]) {
+  for (const probe of [...machineProbes((options.environment ?? process.env).PATH ?? ''), ...featureProbes(), ...programProbes()]) {
     results.push(runProbe(probe));
     // Each blocks for a moment: others have their turn in between.
     await nextTurn(undefined, options.signal === undefined ? {} : { signal: options.signal });

@@ -113,7 +113,7 @@ export class Program implements Disposable {
     return Link.create(this.fd, interfaceIndex, direction === 'ingress' ? AttachType.TCX_INGRESS : AttachType.TCX_EGRESS);
   }
 
-  /** Attaches an sk_msg program to a SOCKMAP or SOCKHASH (Linux ≥ 6.10; before that, programAttachToMap). */
+  /** Attaches an sk_msg program to a SOCKMAP or SOCKHASH (Linux ≥ 6.10). */
   attachSockmap<K, V>(map: BpfMap<K, V>): Link {
     return Link.create(this.fd, map.fd, AttachType.SK_MSG_VERDICT);
   }

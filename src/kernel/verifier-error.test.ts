@@ -36,7 +36,7 @@ test('VerifierError says program, errno, reasons and source first and keeps the 
     '  R1 offset is outside of the packet',
     '  at refused.bpf.c:11: return *(int *)(data + 4);',
   ]);
-  expect(error.data['log']).toBe(log);
+  expect(error.data.log).toBe(log);
   expect(error.code).toBe('BPF_LOAD');
 });
 
