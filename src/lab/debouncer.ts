@@ -47,11 +47,14 @@ export class Debouncer {
   #start(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    this.#running = this.#work().finally(() => {
-      this.#running = null;
-      if (!this.#again) return;
-      this.#again = false;
-      this.request();
-    });
+    // Not called at once: a request that the work itself makes has to find #running set.
+    this.#running = Promise.resolve()
+      .then(this.#work)
+      .finally(() => {
+        this.#running = null;
+        if (!this.#again) return;
+        this.#again = false;
+        this.request();
+      });
   }
 }

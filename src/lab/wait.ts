@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { instancePaths } from '../api/paths.ts';
 import type { LabContainer, LabPod, LabStatus } from './api.ts';
 import type { LabClient } from './client.ts';
 import { lastLines } from './pods/log-file.ts';
@@ -11,6 +12,8 @@ export type WaitResult =
 
 const pollMs = 50;
 const shownLines = 10;
+/** An agent that ended this often will not stay. */
+const hopelessRestarts = 3;
 
 /**
  * Asks for the lab's status until every pod is ready, one of them can never be, or the time is over.
@@ -28,6 +31,8 @@ export async function untilSettled(
     if (status.state === 'settled') return { kind: 'settled', status };
     const failed = status.pods.find((pod) => pod.phase === 'Failed' && !pod.terminating);
     if (failed !== undefined) return { kind: 'not ready', reason: podReason(failed), status };
+    if (status.agent.state === 'restarting' && status.agent.restarts >= hopelessRestarts)
+      return { kind: 'not ready', reason: agentReason(status), status };
     if (performance.now() > deadline) return { kind: 'not ready', reason: timeoutReason(status, options.timeoutMs), status };
     await delay(pollMs, undefined, { signal: options.signal }).catch(() => undefined);
   }
@@ -37,10 +42,20 @@ export async function untilSettled(
 function timeoutReason(status: LabStatus, timeoutMs: number): string {
   const waiting = status.pods.find((pod) => pod.phase === 'CrashLoopBackOff') ?? status.pods.find((pod) => !pod.ready);
   const time = `${timeoutMs / 1000} s are over`;
-  if (status.agent.state !== 'running')
-    return `${time} and the agent is ${status.agent.state}${status.agent.lastError === null ? '' : `: ${status.agent.lastError}`}`;
+  if (status.agent.state !== 'running') return `${time} and ${agentReason(status)}`;
   if (waiting !== undefined) return `${time} and ${podReason(waiting)}`;
   return `${time} and ${status.problems[0] ?? `the lab is ${status.state}`}`;
+}
+
+function agentReason({ instance, agent }: LabStatus): string {
+  const last = agent.lastError === null ? '' : `, last by ${agent.lastError}`;
+  return `the agent is ${agent.state} (ended ${agent.restarts} times${last}); ${logEnd(instancePaths(instance).agentLog)}`;
+}
+
+/** The last lines of a log, indented, as the end of a sentence. */
+function logEnd(path: string): string {
+  const lines = lastLines(path, shownLines);
+  return lines.length === 0 ? 'its log is empty' : `the end of its log:\n${lines.map((line) => `    ${line}`).join('\n')}`;
 }
 
 /** What keeps a pod from being ready, with the end of the log of the container that is to blame. */
@@ -50,9 +65,7 @@ function podReason(pod: LabPod): string {
   const culprit = [...pod.containers].filter((container) => !container.ready).sort((a, b) => severity(b) - severity(a))[0];
   if (culprit === undefined) return `pod ${name} is ${pod.phase}`;
   const exit = culprit.lastExit === null ? '' : `, last exit code ${culprit.lastExit.exitCode}`;
-  const lines = lastLines(culprit.log, shownLines);
-  const log = lines.length === 0 ? 'its log is empty' : `the end of its log:\n${lines.map((line) => `    ${line}`).join('\n')}`;
-  return `container ${culprit.name} of pod ${name} is not ready (${pod.phase}, ${culprit.restarts} restarts${exit}); ${log}`;
+  return `container ${culprit.name} of pod ${name} is not ready (${pod.phase}, ${culprit.restarts} restarts${exit}); ${logEnd(culprit.log)}`;
 }
 
 /** Containers that failed explain more than those that wait for them. */

@@ -7,8 +7,8 @@ import { findExecutable, installedFortio, machinePrograms } from '../machine.ts'
 import { fortioImage } from './fortio.ts';
 import { imageRepository } from './table.ts';
 
-/** The version that is installed; it builds with Go 1.25 and later. */
-export const fortioVersion = 'v1.75.3';
+/** The version that is installed: the last one before fortio took in a script language and its many modules. */
+export const fortioVersion = 'v1.66.3';
 
 /**
  * Installs fortio with the machine's Go, through its module proxy, when a manifest needs it and it is nowhere. Without Go nothing happens:

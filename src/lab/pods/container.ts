@@ -26,6 +26,7 @@ export interface ContainerOptions {
   /** Resolves when the container may start (the sidecar is ready). */
   readonly gate: Promise<void>;
   readonly onChange: () => void;
+  readonly onKillFailed: (error: unknown) => void;
 }
 
 /**
@@ -42,13 +43,20 @@ export class Container {
   #state: ContainerState = { kind: 'waiting', reason: 'PodStarting' };
   #process: ContainerProcess | null = null;
   #ready = false;
+  #gateOpen = false;
   #restarts = 0;
   #sinceReset = 0;
   #lastExit: ProcessExit | null = null;
 
   constructor(options: ContainerOptions) {
     this.#options = options;
-    this.#done = this.#run();
+    void options.gate.then(() => {
+      this.#gateOpen = true;
+    });
+    this.#done = this.#run().catch((error: unknown) => {
+      // No process could be made, or one survives SIGKILL: told by the state, and nothing is tried again.
+      this.#setState({ kind: 'refused', reason: error instanceof Error ? error.message : String(error) });
+    });
   }
 
   get condition(): ContainerCondition {
@@ -73,7 +81,7 @@ export class Container {
     const running = this.#process;
     if (running !== null) {
       signalProcess(running.pid, this.#options.stopSignal);
-      const timer = setTimeout(() => void killCgroup(this.#options.sandbox.cgroup), graceMs);
+      const timer = setTimeout(() => void this.#kill(), graceMs);
       await running.exited;
       clearTimeout(timer);
     }
@@ -111,6 +119,7 @@ export class Container {
 
   /** false when the container is stopped while it waits. */
   async #passGate(): Promise<boolean> {
+    if (this.#gateOpen) return !this.#stop.signal.aborted;
     this.#setState({ kind: 'waiting', reason: 'ProxyStarting' });
     const { signal } = this.#stop;
     await Promise.race([
@@ -129,10 +138,17 @@ export class Container {
     const exit = await running.exited;
     for (const probe of probes) probe.close();
     // Children of the ended process go with it, as they do in a container's pid namespace.
-    await killCgroup(sandbox.cgroup);
+    await this.#kill();
     this.#process = null;
     this.#ready = false;
     return exit;
+  }
+
+  async #kill(): Promise<void> {
+    await killCgroup(this.#options.sandbox.cgroup).catch((error: unknown) => {
+      // The pod's own removal does it again and reports.
+      this.#options.onKillFailed(error);
+    });
   }
 
   #startProbes(running: ContainerProcess): readonly { close(): void }[] {

@@ -286,6 +286,7 @@ export class Pod {
       logFile: logPath(paths, namespace, pod, name),
       gate,
       onChange: () => this.#changed(),
+      onKillFailed: (err) => this.#around.log.error({ pod, namespace, container: name, err }, 'processes of a container survive'),
     });
     return container;
   }
