@@ -47,7 +47,7 @@ function ask(fd: number, level: number, length: number): { to: string; length: n
 }
 
 /** What the kernel answers without us: depends on whether netfilter's handlers are loaded on this machine. */
-const unanswered = ['ENOENT', 'ENOPROTOOPT', 'ENOTSUP', 'EINVAL'];
+const unanswered = ['ENOENT', 'ENOPROTOOPT', 'EOPNOTSUPP', 'EINVAL'];
 
 interface Ends {
   readonly client: number;

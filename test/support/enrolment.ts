@@ -42,12 +42,14 @@ export async function enrolPod(plane: DataPlane, pod: TestNetns, wanted: Enrolme
   await plane.enrol(pod.handle, podTables(pod, wanted), steered ? 'attach' : 'detach');
 }
 
-/** Everything that the kernel says through the ring while this is open. */
-export function collectEvents(plane: DataPlane): Disposable & { readonly events: readonly Event[] } {
+/** What the kernel says of one pod through the ring, until this is closed. */
+export function collectEvents(plane: DataPlane, pod: TestNetns): Disposable & { readonly events: readonly Event[] } {
   const events: Event[] = [];
   const poller = new FdPoller();
   const ring = watchRing(poller, plane.maps.events, (view, offset, length) => {
-    if (length >= eventSize) events.push({ ...readEvent(view, offset) });
+    if (length < eventSize) return;
+    const event = readEvent(view, offset);
+    if (event.cookie === pod.handle.cookie) events.push(event);
   });
   return {
     events,

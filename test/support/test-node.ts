@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Cleanup } from '../../src/base/cleanup.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { bpfObjectPath } from '../../src/base/project.ts';
 import { createCgroup, findCgroup2, killCgroup, mountBpffs, moveToCgroup, removeCgroup, unmount } from '../../src/kernel/index.ts';
@@ -11,40 +12,47 @@ export interface TestNode extends AsyncDisposable {
   readonly plane: DataPlane;
   readonly cgroup: string;
   readonly pins: string;
-  /** Ends the current data plane without removing anything, and opens another on what it left. */
-  reopen(): Promise<DataPlane>;
+  /** Ends the current data plane without removing anything, and opens another on what it left, for `cgroup` or the node's own. */
+  reopen(cgroup?: string): Promise<DataPlane>;
 }
 
 export async function createTestNode(): Promise<TestNode> {
-  const root = join(findCgroup2(), `millrace-test-${process.pid}`);
-  const cgroup = join(root, 'pods');
-  createCgroup(cgroup);
-  const before = ownCgroup();
-  moveToCgroup(cgroup, process.pid);
-  const pins = mkdtempSync(join(tmpdir(), 'millrace-bpf-'));
-  mountBpffs(pins);
-  const open = () => DataPlane.open({ elf: readFileSync(bpfObjectPath()), cgroup, pins, log: silentLogger });
-  let plane = await open();
-  return {
-    get plane() {
-      return plane;
-    },
-    cgroup,
-    pins,
-    reopen: async () => {
-      await plane[Symbol.asyncDispose]();
-      plane = await open();
-      return plane;
-    },
-    [Symbol.asyncDispose]: async () => {
-      await plane[Symbol.asyncDispose]();
-      unmount(pins);
-      rmdirSync(pins);
-      writeFileSync(join(before, 'cgroup.procs'), String(process.pid));
+  const cleanup = new Cleanup();
+  try {
+    const root = join(findCgroup2(), `millrace-test-${process.pid}`);
+    const cgroup = join(root, 'pods');
+    cleanup.defer(async () => {
       await killCgroup(root);
       removeCgroup(root);
-    },
-  };
+    });
+    createCgroup(cgroup);
+    const before = ownCgroup();
+    cleanup.defer(() => writeFileSync(join(before, 'cgroup.procs'), String(process.pid)));
+    moveToCgroup(cgroup, process.pid);
+    const pins = mkdtempSync(join(tmpdir(), 'millrace-bpf-'));
+    cleanup.defer(() => rmdirSync(pins));
+    mountBpffs(pins);
+    cleanup.defer(() => unmount(pins));
+    const open = (at = cgroup) => DataPlane.open({ elf: readFileSync(bpfObjectPath()), cgroup: at, pins, log: silentLogger });
+    let plane = await open();
+    cleanup.defer(() => plane[Symbol.asyncDispose]());
+    return {
+      get plane() {
+        return plane;
+      },
+      cgroup,
+      pins,
+      reopen: async (at) => {
+        await plane[Symbol.asyncDispose]();
+        plane = await open(at);
+        return plane;
+      },
+      [Symbol.asyncDispose]: () => cleanup[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await cleanup[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 /** The cgroup v2 directory of this process; the root's, usually, which src/kernel refuses to touch and this test must return to. */

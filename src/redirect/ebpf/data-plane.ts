@@ -1,8 +1,8 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { Counter } from '../../abi/gen/index.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Link } from '../../kernel/index.ts';
-import { BpfObject } from '../../kernel/index.ts';
+import { BpfObject, cgroupId } from '../../kernel/index.ts';
 import type { Attachment } from './attachments.ts';
 import { cgroupAttachments, steeringProgram } from './attachments.ts';
 import type { DataPlaneMaps } from './maps.ts';
@@ -64,10 +64,6 @@ export class DataPlane implements AsyncDisposable {
     const reuse = Object.fromEntries(found.map((name) => [name, { reuse: pins.map(name) }]));
     const object = await BpfObject.load(options.elf, { name: 'millrace', maps: reuse });
     try {
-      for (const name of mapNames.filter((candidate) => !found.includes(candidate))) {
-        using map = object.map(name);
-        map.pin(pins.map(name));
-      }
       const plane = new DataPlane(options, object, pins, found.length > 0);
       plane.ensureAttached('replace');
       return plane;
@@ -78,25 +74,34 @@ export class DataPlane implements AsyncDisposable {
   }
 
   /**
-   * Makes sure that every program hangs on its hook. `replace` puts this build's programs in place of those of an earlier process; `repair`
-   * only mends what is gone. Returns the programs that had to be attached anew.
+   * Makes sure that every map has its pin and every program hangs on its hook. `replace` puts this build's programs in place of those of an
+   * earlier process; `repair` only mends what is gone. Returns the maps that were pinned and the programs that were attached anew.
    */
   ensureAttached(mode: 'replace' | 'repair'): readonly string[] {
-    return cgroupAttachments.filter((attachment) => this.#ensureLink(attachment, mode)).map(({ program }) => program);
+    for (const directory of [this.pins.map(''), this.pins.link('')]) mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const pinned = mapNames.filter((name) => this.#ensurePin(name));
+    const attached = cgroupAttachments.filter((attachment) => this.#ensureLink(attachment, mode)).map(({ program }) => program);
+    return [...pinned, ...attached];
+  }
+
+  #ensurePin(name: string): boolean {
+    if (existsSync(this.pins.map(name))) return false;
+    using map = this.#object.map(name);
+    map.pin(this.pins.map(name));
+    return true;
   }
 
   #ensureLink({ program, hook }: Attachment, mode: 'replace' | 'repair'): boolean {
     const path = this.pins.link(program);
-    const existing = openIfThere(path);
-    if (existing !== null) {
-      using link = existing;
-      if (link.info().target.kind === 'cgroup') {
-        if (mode === 'replace') link.update(this.#object.program(program));
-        return false;
-      }
-      link.unpin();
+    using before = openIfThere(path);
+    const target = before?.info().target;
+    if (before !== null && target?.kind === 'cgroup' && target.cgroupId === cgroupId(this.#cgroup)) {
+      if (mode === 'replace') before.update(this.#object.program(program));
+      return false;
     }
+    // detached, or on the cgroup that an earlier configuration named: the new one hangs before the old one goes
     using link: Link = this.#object.program(program).attachCgroup(this.#cgroup, hook);
+    before?.unpin();
     link.pin(path);
     this.#log.debug({ program, path }, 'program attached');
     return true;

@@ -1,4 +1,4 @@
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readdir, readFile, readlink, stat } from 'node:fs/promises';
 import type { Pod } from '../../abi/gen/index.ts';
 import { Size } from '../../abi/gen/index.ts';
 import { closeFd, pidfdGetFd, pidfdOpen, SysError } from '../../kernel/index.ts';
@@ -25,7 +25,7 @@ export function isListening(maps: DataPlaneMaps, cookie: bigint, port: number): 
 
 /**
  * Adds the proxy's sockets that were listening before the programs were there: found in /proc, fetched with pidfd_getfd(2) (Linux ≥ 5.6), put
- * into the table. Only sockets whose owner is the proxy count. Returns how many were added.
+ * into the table. Only sockets whose maker, by uid or gid, is the proxy count. Returns how many were added.
  */
 export async function adoptListeners(maps: DataPlaneMaps, target: ListenerPod): Promise<number> {
   const missing = [target.pod.outboundPort, target.pod.inboundPort].filter((port) => !isListening(maps, target.cookie, port));
@@ -33,21 +33,29 @@ export async function adoptListeners(maps: DataPlaneMaps, target: ListenerPod): 
   const pids = await processesIn(target.netnsInode);
   const [first] = pids;
   if (first === undefined) return 0;
-  const owners = new Set(target.pod.uids.slice(0, target.pod.uidCount));
-  const sockets = (await listenersOf(first)).filter((socket) => missing.includes(socket.port) && owners.has(socket.uid));
+  const sockets = (await listenersOf(first)).filter((socket) => missing.includes(socket.port));
   let added = 0;
-  for (const pid of sockets.length === 0 ? [] : pids) added += await adoptFrom(maps, target.cookie, pid, sockets);
+  for (const pid of sockets.length === 0 ? [] : pids) added += await adoptFrom(maps, target, pid, sockets);
   return added;
 }
 
-async function adoptFrom(maps: DataPlaneMaps, cookie: bigint, pid: number, sockets: readonly ListeningSocket[]): Promise<number> {
+async function adoptFrom(maps: DataPlaneMaps, target: ListenerPod, pid: number, sockets: readonly ListeningSocket[]): Promise<number> {
   let added = 0;
   for (const name of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
-    const target = await readlink(`/proc/${pid}/fd/${name}`).catch(() => '');
-    const socket = sockets.find((candidate) => target === `socket:[${candidate.inode}]`);
-    if (socket !== undefined && adopt(maps, cookie, pid, Number(name), socket)) added += 1;
+    const path = `/proc/${pid}/fd/${name}`;
+    const link = await readlink(path).catch(() => '');
+    const socket = sockets.find(({ inode }) => link === `socket:[${inode}]`);
+    if (socket === undefined || !(await isOfProxy(target.pod, path))) continue;
+    if (adopt(maps, target.cookie, pid, Number(name), socket)) added += 1;
   }
   return added;
+}
+
+/** A socket's inode keeps the file system ids of its maker, which is what the programs go by (bpf/lib/identity.bpf.h). */
+async function isOfProxy(pod: Pod, path: string): Promise<boolean> {
+  const maker = await stat(path).catch(() => null);
+  if (maker === null) return false;
+  return pod.uids.slice(0, pod.uidCount).includes(maker.uid) || pod.gids.slice(0, pod.gidCount).includes(maker.gid);
 }
 
 function adopt(maps: DataPlaneMaps, cookie: bigint, pid: number, remoteFd: number, socket: ListeningSocket): boolean {

@@ -14,7 +14,7 @@ import {
   tupleCodec,
 } from '../../abi/gen/index.ts';
 import type { BpfObject } from '../../kernel/index.ts';
-import { bytesCodec, mapCodec, u32, u64 } from '../../kernel/index.ts';
+import { mapCodec, u32, u64 } from '../../kernel/index.ts';
 
 /** Every pinned map, by its C name (bpf/lib/maps.bpf.h). */
 export const mapNames = [
@@ -46,6 +46,6 @@ export function openMaps(object: BpfObject) {
     services: object.map('mr_services', mapCodec(serviceKeyCodec, serviceCodec)),
     backends: object.map('mr_backends', mapCodec(backendKeyCodec, backendCodec)),
     counters: object.map('mr_counters', mapCodec(u32, u64)),
-    events: object.map('mr_events', bytesCodec(0, 0)),
+    events: object.map('mr_events'),
   };
 }

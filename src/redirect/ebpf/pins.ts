@@ -23,7 +23,7 @@ export function pinsAt(root: string): Pins {
   };
 }
 
-/** Makes the directories. Throws UserError ABI_MISMATCH when the maps of another version are pinned there. */
+/** Makes the instance's directory. Throws UserError ABI_MISMATCH when the maps of another version are pinned there. */
 export async function preparePins(pins: Pins): Promise<void> {
   await mkdir(pins.root, { recursive: true, mode: 0o700 });
   const other = (await readdir(pins.root)).find((name) => name.startsWith(prefix) && name !== `${prefix}${Abi.VERSION}`);
@@ -37,8 +37,6 @@ export async function preparePins(pins: Pins): Promise<void> {
       },
     );
   }
-  await mkdir(pins.map(''), { recursive: true, mode: 0o700 });
-  await mkdir(pins.link(''), { recursive: true, mode: 0o700 });
 }
 
 /** Cookies that have a link of `program`, as found in the pin directory. */

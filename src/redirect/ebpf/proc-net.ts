@@ -1,14 +1,13 @@
-import { mapIp } from '../../pods/address.ts';
+import { mapIp, unmapIp } from '../../pods/address.ts';
 
 /** One line of /proc/PID/net/tcp or tcp6 in state LISTEN. */
 export interface ListeningSocket {
+  /** 4 also for an IPv6 socket at a v4-mapped address, which serves nothing else. */
   readonly family: 4 | 6;
   /** 16 bytes, IPv4 as v4-mapped. */
   readonly address: Uint8Array;
   readonly wildcard: boolean;
   readonly port: number;
-  /** Owner, in the reader's user namespace. */
-  readonly uid: number;
   readonly inode: string;
 }
 
@@ -25,18 +24,17 @@ export function parseListeners(text: string, family: 4 | 6): readonly ListeningS
     .filter((fields) => fields[3] === stateListen)
     .flatMap((fields) => {
       const [hex, port] = (fields[1] ?? '').split(':');
-      const uid = fields[7];
       const inode = fields[9];
-      if (hex?.length !== (family === 4 ? 8 : 32) || port === undefined || uid === undefined || inode === undefined) return [];
+      if (hex?.length !== (family === 4 ? 8 : 32) || port === undefined || inode === undefined) return [];
       const bytes = Buffer.from(hex, 'hex');
       bytes.swap32();
+      const ip = unmapIp({ family, bytes: Uint8Array.from(bytes) });
       return [
         {
-          family,
-          address: mapIp({ family, bytes: Uint8Array.from(bytes) }),
-          wildcard: bytes.every((byte) => byte === 0),
+          family: ip.family,
+          address: mapIp(ip),
+          wildcard: ip.bytes.every((byte) => byte === 0),
           port: Number.parseInt(port, 16),
-          uid: Number(uid),
           inode,
         },
       ];
