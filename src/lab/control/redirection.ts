@@ -1,6 +1,6 @@
 import { redirectConfigFromAnnotations } from '../../pods/annotations.ts';
-import { applyRules } from '../../redirect/iptables/apply.ts';
 import { fromRedirectConfig } from '../../redirect/iptables/from-redirect-config.ts';
+import { applyRules } from '../../redirect/iptables/index.ts';
 import type { LabOptions } from '../api.ts';
 import type { PodIdentity } from '../pods/pod.ts';
 import type { NodeAgentPort } from './node-agent.ts';
