@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* cgroup/connect4, connect6: outbound connections go to the proxy. */
+/* cgroup/connect4, connect6: outbound connections go to the proxy, DNS to its resolver. */
 #include "lib/connect.bpf.h"
 
 SEC("cgroup/connect4")

@@ -10,7 +10,7 @@ static __always_inline struct mr_socket *mr_dialled(struct bpf_sock_addr *ctx)
 {
 	struct mr_socket *s;
 
-	if (!ctx->sk || ctx->type != MR_SOCK_STREAM)
+	if (!ctx->sk || (ctx->type != MR_SOCK_STREAM && ctx->type != MR_SOCK_DGRAM))
 		return NULL;
 	s = bpf_sk_storage_get(&mr_sockets, ctx->sk, 0, 0);
 	if (!s || !(s->flags & (MR_SOCKET_REDIRECTED | MR_SOCKET_TRANSLATED)))

@@ -2,8 +2,11 @@
 /* One object of all programs, so that they share their maps and are loaded at once. */
 #include "bind.bpf.c"
 #include "connect.bpf.c"
+#include "dns_nat.bpf.c"
 #include "getpeername.bpf.c"
 #include "getsockopt.bpf.c"
+#include "recvmsg.bpf.c"
+#include "sendmsg.bpf.c"
 #include "sk_lookup.bpf.c"
 #include "sock_create.bpf.c"
 #include "sockops.bpf.c"

@@ -1,21 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* sk_lookup: new connections to the pod go to the proxy's listener. */
 #include "lib/connect.bpf.h"
+#include "lib/cookie.bpf.h"
 #include "lib/inbound.bpf.h"
-
-/*
- * There is no helper that tells sk_lookup its network namespace (checked on
- * 6.18), and addresses may be the same in two pods. So every pod gets its own
- * copy of this program, in which user space has replaced this constant by the
- * pod's cookie.
- */
-static __always_inline __u64 mr_own_cookie(void)
-{
-	__u64 cookie;
-
-	asm volatile("%[cookie] = 0x6d696c6c72616365 ll" : [cookie] "=r"(cookie));
-	return cookie;
-}
 
 static __always_inline int mr_steer(struct bpf_sk_lookup *ctx, __u64 cookie, __u16 port)
 {
@@ -63,7 +50,7 @@ static __always_inline int mr_is_redirected(struct bpf_sk_lookup *ctx, const str
 		.dport = ctx->local_port,
 	};
 
-	if (key.dport != pod->outbound_port && key.dport != pod->inbound_port)
+	if (!mr_is_proxy_port(pod, key.dport))
 		return 0;
 	mr_store(key.src, remote);
 	mr_store(key.dst, local);
@@ -104,9 +91,15 @@ int mr_sk_lookup(struct bpf_sk_lookup *ctx)
 		return mr_steer(ctx, cookie, ctx->local_port);
 	if (own)
 		return SK_PASS;
-	if (!mr_is_inbound_captured(pod, cookie, ctx->local_port)) {
-		mr_count(MR_COUNT_INBOUND_DIRECT);
-		return SK_PASS;
+	switch (mr_decide_inbound(pod, cookie, &local, ctx->local_port, ctx->ingress_ifindex)) {
+	case MR_INBOUND_TO_OUTBOUND:
+		mr_count(MR_COUNT_INBOUND_REROUTED);
+		return mr_steer(ctx, cookie, pod->outbound_port);
+	case MR_INBOUND_TO_PROXY:
+		return mr_steer(ctx, cookie, pod->inbound_port);
+	case MR_INBOUND_DIRECT:
+		break;
 	}
-	return mr_steer(ctx, cookie, pod->inbound_port);
+	mr_count(MR_COUNT_INBOUND_DIRECT);
+	return SK_PASS;
 }

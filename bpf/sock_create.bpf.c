@@ -6,9 +6,13 @@ SEC("cgroup/sock_create")
 int mr_sock_create(struct bpf_sock *sk)
 {
 	__u64 cookie = bpf_get_netns_cookie(sk);
+	struct mr_pod *pod;
 	struct mr_socket *s;
 
-	if (sk->type != MR_SOCK_STREAM || !bpf_map_lookup_elem(&mr_pods, &cookie))
+	if (sk->type != MR_SOCK_STREAM && sk->type != MR_SOCK_DGRAM)
+		return MR_ALLOW;
+	pod = bpf_map_lookup_elem(&mr_pods, &cookie);
+	if (!pod || (sk->type == MR_SOCK_DGRAM && !(pod->flags & MR_POD_DNS)))
 		return MR_ALLOW;
 	s = bpf_sk_storage_get(&mr_sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!s) {

@@ -42,7 +42,7 @@ static __always_inline void mr_on_accept(struct bpf_sock_ops *ops)
 
 	if (!pod || !sk)
 		return;
-	if (ops->local_port != pod->outbound_port && ops->local_port != pod->inbound_port)
+	if (!mr_is_proxy_port(pod, ops->local_port))
 		return;
 	key = mr_server_tuple(ops, cookie);
 	origin = bpf_map_lookup_elem(&mr_handovers, &key);

@@ -26,7 +26,11 @@ enum mr_counter {
 	MR_COUNT_ERROR_SOURCE_BIND = 16,
 	MR_COUNT_ERROR_ASSIGN = 17,
 	MR_COUNT_ERROR_EVENT_LOST = 18,
-	MR_COUNT_MAX = 19,
+	MR_COUNT_OUTBOUND_DNS = 19,
+	MR_COUNT_INBOUND_REROUTED = 20,
+	/* no free port towards the resolver: the query was dropped */
+	MR_COUNT_ERROR_DNS_PORT = 21,
+	MR_COUNT_MAX = 22,
 };
 
 #endif

@@ -29,6 +29,14 @@ enum mr_pod_flags {
 	MR_POD_TRANSLATE = 1 << 7,
 	/* fd6d:696c:6c72:6163::/64 is local in the pod: IPv6 destinations can be spread */
 	MR_POD_SPREAD6 = 1 << 8,
+	/* DNS goes to the proxy's resolver: to the servers named in the ranges, or all */
+	MR_POD_DNS = 1 << 9,
+	MR_POD_DNS_ALL = 1 << 10,
+	/* owner groups are consulted; the table names those that are captured, or those that are not */
+	MR_POD_GROUPS = 1 << 11,
+	MR_POD_GROUPS_ONLY = 1 << 12,
+	/* interceptionMode TPROXY: as Istio's rules do there, the tunnel port is captured too */
+	MR_POD_TPROXY = 1 << 13,
 };
 
 /* One pod, found by its network namespace cookie. Ids are kernel ids (initial user namespace). */
@@ -41,12 +49,16 @@ struct mr_pod {
 	__u16 outbound_port;
 	__u16 inbound_port;
 	__u16 tunnel_port;
-	__u16 pad;
+	__u16 dns_port;
 	/* source of redirected connections; all zero: none of this family */
 	__u8 addr4[16];
 	__u8 addr6[16];
+	/* indices of interfaces that are left alone both ways; 0: none */
+	__u32 excluded_interfaces[8];
+	/* indices of interfaces whose arriving connections count as outbound; 0: none */
+	__u32 rerouted_interfaces[8];
 };
-_Static_assert(sizeof(struct mr_pod) == 112, "struct mr_pod is ABI");
+_Static_assert(sizeof(struct mr_pod) == 176, "struct mr_pod is ABI");
 
 enum mr_range_flags {
 	/* an address of the pod itself: the route would go through lo */
@@ -55,6 +67,10 @@ enum mr_range_flags {
 	MR_RANGE_LOOPBACK = 1 << 1,
 	MR_RANGE_INCLUDE = 1 << 2,
 	MR_RANGE_EXCLUDE = 1 << 3,
+	/* a name server of the pod */
+	MR_RANGE_DNS_SERVER = 1 << 4,
+	/* the route leaves by an interface that is left alone */
+	MR_RANGE_EXCLUDED_ROUTE = 1 << 5,
 };
 
 /*
@@ -91,6 +107,18 @@ _Static_assert(sizeof(struct mr_port_key) == 16, "struct mr_port_key is ABI");
 
 struct mr_port {
 	__u32 flags;
+};
+
+/* A group whose sockets are captured, or are not (MR_POD_GROUPS_ONLY). Kernel ids. */
+struct mr_group_key {
+	__u64 cookie;
+	__u32 gid;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct mr_group_key) == 16, "struct mr_group_key is ABI");
+
+struct mr_group {
+	__u32 listed;
 };
 
 #endif

@@ -4,6 +4,7 @@
  * tools/generate-abi.mjs reads that BTF and writes src/abi/gen/.
  */
 #include "counters.h"
+#include "dns.h"
 #include "events.h"
 #include "pod.h"
 #include "service.h"
@@ -34,3 +35,11 @@ struct mr_service mr_service;
 struct mr_backend_key mr_backend_key;
 struct mr_backend mr_backend;
 struct mr_event mr_event;
+struct mr_group_key mr_group_key;
+struct mr_group mr_group;
+struct mr_dns_server_key mr_dns_server_key;
+struct mr_dns_server mr_dns_server;
+struct mr_dns_query_key mr_dns_query_key;
+struct mr_dns_query mr_dns_query;
+struct mr_dns_reply_key mr_dns_reply_key;
+struct mr_dns_reply mr_dns_reply;

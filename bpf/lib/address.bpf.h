@@ -13,11 +13,11 @@
  * through a chosen pointer, which the verifier forbids. It never moves a load
  * across inline assembly.
  */
-#define MR_FIELD(field)                               \
-	({                                            \
-		__u32 value_ = (field);               \
-		asm volatile("" : "+r"(value_));      \
-		value_;                               \
+#define MR_FIELD(field)                          \
+	({                                       \
+		__u32 value_ = (field);          \
+		asm volatile("" : "+r"(value_)); \
+		value_;                          \
 	})
 
 /* In registers and on the stack an address is four words in network order. */

@@ -6,11 +6,13 @@
 #include <linux/in6.h>
 
 #include "lib/count.bpf.h"
+#include "lib/dns.bpf.h"
 #include "lib/event.bpf.h"
 #include "lib/outbound.bpf.h"
 #include "lib/service.bpf.h"
 
 #define MR_SOCK_STREAM 1
+#define MR_SOCK_DGRAM 2
 #define MR_IPPROTO_MPTCP 262
 
 /* cgroup programs: 1 lets the call go on, 0 refuses it with EPERM */
@@ -39,9 +41,10 @@ static __always_inline int mr_bind_source(struct bpf_sock_addr *ctx, const struc
  * Chooses where the connection goes instead of flow->dst, and binds its source,
  * so that the proxy sees the pod's address and not 127.0.0.1.
  */
-static __always_inline struct mr_address
-mr_proxy_address(struct bpf_sock_addr *ctx, const struct mr_pod *pod, const struct mr_flow *f,
-		 __u16 bound_port, __u16 proxy_port)
+static __always_inline struct mr_address mr_proxy_address(struct bpf_sock_addr *ctx,
+							  const struct mr_pod *pod,
+							  const struct mr_flow *f, __u16 bound_port,
+							  __u16 proxy_port)
 {
 	int ipv4 = mr_is_ipv4(&f->dst);
 	struct mr_listener_key lk = {
@@ -63,8 +66,9 @@ mr_proxy_address(struct bpf_sock_addr *ctx, const struct mr_pod *pod, const stru
 			return source;
 		}
 	}
+	/* sk_lookup finds the proxy's listener wherever that is bound; without it the address must be right */
 	listener = bpf_map_lookup_elem(&mr_listener_addrs, &lk);
-	if (listener)
+	if (listener && !(pod->flags & MR_POD_INBOUND_LOOKUP))
 		return mr_load(listener->addr);
 	if (ipv4)
 		return mr_spread4(&f->dst, f->dport);
@@ -89,38 +93,112 @@ static __always_inline void mr_forget(struct bpf_sock_addr *ctx)
 		s->flags &= ~(MR_SOCKET_REDIRECTED | MR_SOCKET_TRANSLATED);
 }
 
+static __always_inline __u16 mr_proxy_port(const struct mr_pod *pod, enum mr_outbound way)
+{
+	if (way == MR_OUTBOUND_SELF_HOP)
+		return pod->inbound_port;
+	return way == MR_OUTBOUND_DNS ? pod->dns_port : pod->outbound_port;
+}
+
+static __always_inline __u32 mr_way_counter(enum mr_outbound way)
+{
+	if (way == MR_OUTBOUND_SELF_HOP)
+		return MR_COUNT_OUTBOUND_SELF_HOP;
+	return way == MR_OUTBOUND_DNS ? MR_COUNT_OUTBOUND_DNS : MR_COUNT_OUTBOUND_REDIRECTED;
+}
+
+static __always_inline struct mr_socket *mr_socket_of(struct bpf_sock_addr *ctx,
+						      const struct mr_flow *f)
+{
+	struct mr_socket *s =
+		bpf_sk_storage_get(&mr_sockets, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!s) {
+		mr_count(MR_COUNT_ERROR_STORAGE);
+		mr_emit(MR_EVENT_STORAGE_FAILED, f->cookie, 12, 0, &f->dst, f->dport, 0);
+		return NULL;
+	}
+	/* created before the pod was enrolled: the caller is the best that is known */
+	if (!(s->flags & MR_SOCKET_STAMPED))
+		mr_stamp(s);
+	return s;
+}
+
+/* Whether datagrams of this flow may concern us at all, told without a lookup of their owner. */
+static __always_inline int mr_is_dns(const struct mr_pod *pod, const struct mr_flow *f)
+{
+	if (!(pod->flags & MR_POD_OUTBOUND) || !(pod->flags & MR_POD_DNS) ||
+	    f->dport != MR_DNS_PORT)
+		return 0;
+	return mr_is_ipv4(&f->dst) || (pod->flags & MR_POD_IPV6);
+}
+
+/*
+ * connect() of a UDP socket. Its peer becomes the address that stands for the
+ * server; what it sends there reaches the resolver (dns_nat.bpf.c).
+ */
+static __always_inline int mr_connect_udp(struct bpf_sock_addr *ctx, const struct mr_pod *pod,
+					  struct mr_flow *f, __u16 bound_port)
+{
+	struct mr_address spread, source;
+	struct mr_socket *s;
+
+	f->udp = 1;
+	if (!mr_is_dns(pod, f)) {
+		mr_forget(ctx);
+		return MR_ALLOW;
+	}
+	s = mr_socket_of(ctx, f);
+	if (!s)
+		return MR_REFUSE;
+	s->flags &= ~(MR_SOCKET_REDIRECTED | MR_SOCKET_TRANSLATED);
+	f->uid = s->uid;
+	f->gid = s->gid;
+	if (mr_decide_outbound(pod, f) != MR_OUTBOUND_DNS)
+		return MR_ALLOW;
+	if (!mr_dns_spread(pod, f->cookie, &f->dst, &spread))
+		return MR_REFUSE;
+	mr_remember(s, MR_SOCKET_REDIRECTED, f);
+	source = mr_load(mr_is_ipv4(&f->dst) ? pod->addr4 : pod->addr6);
+	if (!bound_port && mr_is_wildcard(&f->src) && !mr_is_wildcard(&source) &&
+	    mr_bind_source(ctx, &source))
+		mr_count(MR_COUNT_ERROR_SOURCE_BIND);
+	f->dst = spread;
+	f->dport = pod->dns_port;
+	mr_count(MR_COUNT_OUTBOUND_DNS);
+	return MR_ALLOW;
+}
+
 /*
  * The decision for one connect(). f has cookie, src, dst and dport; on return dst
  * and dport are where to connect. Returns MR_ALLOW or MR_REFUSE.
  */
-static __always_inline int mr_connect(struct bpf_sock_addr *ctx, struct mr_flow *f, __u16 bound_port)
+static __always_inline int mr_connect(struct bpf_sock_addr *ctx, struct mr_flow *f,
+				      __u16 bound_port)
 {
 	struct mr_pod *pod = bpf_map_lookup_elem(&mr_pods, &f->cookie);
 	enum mr_outbound way;
 	struct mr_socket *s;
 	__u16 proxy_port;
 
-	if (ctx->type != MR_SOCK_STREAM)
+	if (ctx->type != MR_SOCK_STREAM && ctx->type != MR_SOCK_DGRAM)
 		return MR_ALLOW;
 	if (!pod) {
 		mr_forget(ctx);
 		return MR_ALLOW;
 	}
+	if (!ctx->sk)
+		return MR_ALLOW;
+	f->interface = ctx->sk->bound_dev_if;
+	if (ctx->type == MR_SOCK_DGRAM)
+		return mr_connect_udp(ctx, pod, f, bound_port);
 	if (ctx->protocol != IPPROTO_TCP && ctx->protocol != MR_IPPROTO_MPTCP)
 		return MR_ALLOW;
 	if (!mr_is_ipv4(&f->dst) && !(pod->flags & MR_POD_IPV6) && !(pod->flags & MR_POD_TRANSLATE))
 		return MR_ALLOW;
-	if (!ctx->sk)
-		return MR_ALLOW;
-	s = bpf_sk_storage_get(&mr_sockets, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!s) {
-		mr_count(MR_COUNT_ERROR_STORAGE);
-		mr_emit(MR_EVENT_STORAGE_FAILED, f->cookie, 12, 0, &f->dst, f->dport, 0);
+	s = mr_socket_of(ctx, f);
+	if (!s)
 		return MR_REFUSE;
-	}
-	/* created before the pod was enrolled: the caller is the best that is known */
-	if (!(s->flags & MR_SOCKET_STAMPED))
-		mr_stamp(s);
 	/* a socket may be disconnected and connected again */
 	s->flags &= ~(MR_SOCKET_REDIRECTED | MR_SOCKET_TRANSLATED);
 	f->uid = s->uid;
@@ -145,11 +223,10 @@ static __always_inline int mr_connect(struct bpf_sock_addr *ctx, struct mr_flow 
 		return MR_ALLOW;
 
 	mr_remember(s, MR_SOCKET_REDIRECTED, f);
-	proxy_port = way == MR_OUTBOUND_SELF_HOP ? pod->inbound_port : pod->outbound_port;
+	proxy_port = mr_proxy_port(pod, way);
 	f->dst = mr_proxy_address(ctx, pod, f, bound_port, proxy_port);
 	f->dport = proxy_port;
-	mr_count(way == MR_OUTBOUND_SELF_HOP ? MR_COUNT_OUTBOUND_SELF_HOP
-					     : MR_COUNT_OUTBOUND_REDIRECTED);
+	mr_count(mr_way_counter(way));
 	return MR_ALLOW;
 }
 

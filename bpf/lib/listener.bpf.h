@@ -5,10 +5,11 @@
 #include "lib/count.bpf.h"
 #include "lib/event.bpf.h"
 #include "lib/identity.bpf.h"
+#include "lib/pod.bpf.h"
 #include "lib/tuple.bpf.h"
 
 /*
- * listen(): the proxy's sockets on its two ports become known without anybody
+ * listen(): the proxy's sockets on its ports become known without anybody
  * telling. A socket of somebody else on these ports is reported and never used:
  * an application cannot take the proxy's place by being first.
  */
@@ -24,7 +25,7 @@ static __always_inline void mr_on_listen(struct bpf_sock_ops *ops)
 
 	if (!pod || !sk)
 		return;
-	if (ops->local_port != pod->outbound_port && ops->local_port != pod->inbound_port)
+	if (!mr_is_proxy_port(pod, ops->local_port))
 		return;
 	s = bpf_sk_storage_get(&mr_sockets, sk, 0, 0);
 	local = mr_ops_local(ops);

@@ -6,6 +6,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "abi/counters.h"
+#include "abi/dns.h"
 #include "abi/events.h"
 #include "abi/pod.h"
 #include "abi/service.h"
@@ -39,6 +40,15 @@ struct {
 	__type(key, struct mr_port_key);
 	__type(value, struct mr_port);
 } mr_ports SEC(".maps");
+
+/* pod, group -> listed */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MR_SIZE_GROUPS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct mr_group_key);
+	__type(value, struct mr_group);
+} mr_groups SEC(".maps");
 
 /* socket -> identity at creation, original destination */
 struct {
@@ -90,6 +100,30 @@ struct {
 	__type(key, struct mr_backend_key);
 	__type(value, struct mr_backend);
 } mr_backends SEC(".maps");
+
+/* address of the spread -> name server; the least recently asked leave first */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MR_SIZE_DNS_SERVERS);
+	__type(key, struct mr_dns_server_key);
+	__type(value, struct mr_dns_server);
+} mr_dns_servers SEC(".maps");
+
+/* query on lo -> port towards the resolver */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MR_SIZE_DNS_QUERIES);
+	__type(key, struct mr_dns_query_key);
+	__type(value, struct mr_dns_query);
+} mr_dns_queries SEC(".maps");
+
+/* answer on lo -> who asked */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MR_SIZE_DNS_QUERIES);
+	__type(key, struct mr_dns_reply_key);
+	__type(value, struct mr_dns_reply);
+} mr_dns_replies SEC(".maps");
 
 /* enum mr_counter -> count, summed over CPUs by the reader */
 struct {

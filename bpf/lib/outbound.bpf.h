@@ -6,29 +6,72 @@
 #include "lib/identity.bpf.h"
 #include "lib/pod.bpf.h"
 
+#define MR_DNS_PORT 53
+
 enum mr_outbound {
 	MR_OUTBOUND_DIRECT,
 	MR_OUTBOUND_TO_PROXY,
 	/* the proxy calls its own pod: to its inbound port */
 	MR_OUTBOUND_SELF_HOP,
+	/* to the proxy's resolver */
+	MR_OUTBOUND_DNS,
 };
 
-/* A connection that is about to be made. */
+/* A connection, or a datagram, that is about to be sent. */
 struct mr_flow {
 	__u64 cookie;
 	struct mr_address src;
 	struct mr_address dst;
 	__u32 uid;
 	__u32 gid;
+	/* the interface that the socket is bound to; 0: none */
+	__u32 interface;
 	__u16 dport;
+	__u8 udp;
 	/* through lo: the destination is an address of the pod */
 	__u8 local;
 };
 
+/* O0: by the interface that the socket is bound to, else by the route */
+static __always_inline int mr_leaves_alone(const struct mr_pod *pod, const struct mr_flow *f,
+					   __u32 range)
+{
+	if (f->local)
+		return 0;
+	if (f->interface)
+		return mr_is_listed(pod->excluded_interfaces, f->interface);
+	return !!(range & MR_RANGE_EXCLUDED_ROUTE);
+}
+
+/* O6: whether the groups say that this owner's traffic is not captured */
+static __always_inline int mr_is_group_left_out(const struct mr_pod *pod, const struct mr_flow *f)
+{
+	struct mr_group_key key = { .cookie = f->cookie, .gid = f->gid };
+	int listed;
+
+	if (!(pod->flags & MR_POD_GROUPS))
+		return 0;
+	listed = !!bpf_map_lookup_elem(&mr_groups, &key);
+	return (pod->flags & MR_POD_GROUPS_ONLY) ? !listed : listed;
+}
+
 /*
- * Istio's OUTPUT chain for a new TCP flow, in its order (O1 to O12 of the
- * contract). One owner rule set per proxy uid, then per proxy gid: with several
- * ids an early "lo, not this id" rule shadows the later ones, which is kept.
+ * O4: what the pod sends to itself is left alone, for everybody but the owner at
+ * hand. DNS capture takes port 53 and UDP out of that.
+ */
+static __always_inline int mr_is_own_traffic(const struct mr_pod *pod, const struct mr_flow *f)
+{
+	if (!f->local || (pod->flags & MR_POD_LOOPBACK_INCLUDED))
+		return 0;
+	if (pod->flags & MR_POD_DNS)
+		return !f->udp && f->dport != MR_DNS_PORT;
+	return 1;
+}
+
+/*
+ * Istio's OUTPUT chain for a new flow, in its order (O0 to O12 of the contract).
+ * One owner rule set per proxy uid, then per proxy gid: with several ids an early
+ * "lo, not this id" rule shadows the later ones, which is kept.
  */
 static __always_inline enum mr_outbound mr_decide_outbound(const struct mr_pod *pod,
 							   struct mr_flow *f)
@@ -37,11 +80,14 @@ static __always_inline enum mr_outbound mr_decide_outbound(const struct mr_pod *
 	__u32 range = mr_range_flags_of(f->cookie, &f->dst);
 	int any = mr_is_wildcard(&f->dst);
 	int loopback = any || (range & MR_RANGE_LOOPBACK);
+	int dns = (pod->flags & MR_POD_DNS) && f->dport == MR_DNS_PORT;
 	int hop;
 
 	f->local = any || (range & MR_RANGE_LOCAL) || mr_is_loopback(&f->dst);
-	hop = f->local && !loopback && f->dport != pod->tunnel_port;
+	hop = f->local && !loopback && !f->udp && f->dport != pod->tunnel_port;
 
+	if (mr_leaves_alone(pod, f, range))
+		return MR_OUTBOUND_DIRECT;
 	if (port & MR_PORT_OUTBOUND_EXCLUDE)
 		return MR_OUTBOUND_DIRECT;
 	if (f->local && mr_is_passthrough(&f->src))
@@ -50,8 +96,8 @@ static __always_inline enum mr_outbound mr_decide_outbound(const struct mr_pod *
 		if (i >= pod->uid_count)
 			break;
 		if (pod->uids[i] == f->uid)
-			return hop ? MR_OUTBOUND_SELF_HOP : MR_OUTBOUND_DIRECT;
-		if (f->local && !(pod->flags & MR_POD_LOOPBACK_INCLUDED))
+			return hop && !dns ? MR_OUTBOUND_SELF_HOP : MR_OUTBOUND_DIRECT;
+		if (mr_is_own_traffic(pod, f))
 			return MR_OUTBOUND_DIRECT;
 	}
 	for (int i = 0; i < MR_SIZE_OWNERS; i++) {
@@ -59,10 +105,14 @@ static __always_inline enum mr_outbound mr_decide_outbound(const struct mr_pod *
 			break;
 		if (pod->gids[i] == f->gid)
 			return hop ? MR_OUTBOUND_SELF_HOP : MR_OUTBOUND_DIRECT;
-		if (f->local && !(pod->flags & MR_POD_LOOPBACK_INCLUDED))
+		if (mr_is_own_traffic(pod, f))
 			return MR_OUTBOUND_DIRECT;
 	}
-	if (loopback)
+	if (mr_is_group_left_out(pod, f))
+		return MR_OUTBOUND_DIRECT;
+	if (dns && ((pod->flags & MR_POD_DNS_ALL) || (range & MR_RANGE_DNS_SERVER)))
+		return MR_OUTBOUND_DNS;
+	if (f->udp || loopback)
 		return MR_OUTBOUND_DIRECT;
 	if (range & MR_RANGE_EXCLUDE)
 		return MR_OUTBOUND_DIRECT;

@@ -27,4 +27,23 @@ static __always_inline __u32 mr_port_flags_of(__u64 cookie, __u16 port)
 	return value ? value->flags : 0;
 }
 
+/* index 0 is no interface, and 0 fills the unused places */
+static __always_inline int mr_is_listed(const __u32 *interfaces, __u32 index)
+{
+	if (!index)
+		return 0;
+	for (int i = 0; i < MR_SIZE_INTERFACES; i++) {
+		if (interfaces[i] == index)
+			return 1;
+	}
+	return 0;
+}
+
+/* the ports on which the proxy waits for what connect() has rewritten */
+static __always_inline int mr_is_proxy_port(const struct mr_pod *pod, __u16 port)
+{
+	return port == pod->outbound_port || port == pod->inbound_port ||
+	       ((pod->flags & MR_POD_DNS) && port == pod->dns_port);
+}
+
 #endif

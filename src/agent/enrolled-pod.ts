@@ -1,10 +1,10 @@
 import type { PodStatus } from '../api/types.ts';
 import type { NetnsHandle } from '../kernel/index.ts';
-import type { IpAddress } from '../pods/address.ts';
 import { formatIp } from '../pods/address.ts';
 import type { PodRequest, RedirectConfig } from '../pods/types.ts';
 import { isListening } from '../redirect/ebpf/listeners.ts';
 import type { DataPlaneMaps } from '../redirect/ebpf/maps.ts';
+import type { NetnsView } from '../redirect/ebpf/netns-view.ts';
 import type { PodTables } from '../redirect/ebpf/tables.ts';
 import { compileTables } from '../redirect/ebpf/tables.ts';
 
@@ -13,22 +13,16 @@ export interface EnrolledPod {
   readonly request: PodRequest;
   readonly config: RedirectConfig;
   readonly netns: NetnsHandle;
-  /** Primary first; without loopback and link-local ones. */
-  readonly addresses: readonly IpAddress[];
-  readonly localAddresses: readonly IpAddress[];
+  readonly view: NetnsView;
   readonly spread6: boolean;
   readonly problems: readonly string[];
 }
 
-/** Whether new connections to the pod are steered by an sk_lookup program of its own. */
-export function isSteered(pod: EnrolledPod): boolean {
-  return pod.request.meshed && pod.config.interceptionMode !== 'NONE' && pod.request.backend === 'sk_lookup';
-}
-
+/** The rows that the pod should have. Throws UserError ANNOTATION_INVALID. */
 export function tablesOf(pod: EnrolledPod): PodTables {
-  const { request, config, netns, addresses, localAddresses, spread6 } = pod;
+  const { request, config, netns, view, spread6 } = pod;
   const { name, backend, meshed, uidMap } = request;
-  return compileTables({ name, cookie: netns.cookie, addresses, localAddresses, backend, meshed, uidMap, spread6 }, config);
+  return compileTables({ name, cookie: netns.cookie, ...view, backend, meshed, uidMap, spread6 }, config);
 }
 
 /** What the kernel says of the pod now. */
@@ -55,7 +49,7 @@ export function statusOf(pod: EnrolledPod, maps: DataPlaneMaps): PodStatus {
     cookie: pod.netns.cookie.toString(),
     backend: pod.request.backend,
     meshed: pod.request.meshed,
-    addresses: pod.addresses.map(formatIp),
+    addresses: pod.view.addresses.map(formatIp),
     listeners,
     problems: [...(inKernel ? [] : ['the kernel has no row for this pod']), ...pod.problems, ...absent],
   };

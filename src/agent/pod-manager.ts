@@ -3,22 +3,22 @@ import type { PodStatus } from '../api/types.ts';
 import { UserError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { FdPoller } from '../kernel/index.ts';
-import { netnsAddresses, openNetns, watchAddresses } from '../kernel/index.ts';
+import { openNetns, watchAddresses } from '../kernel/index.ts';
 import { redirectConfigFromAnnotations } from '../pods/annotations.ts';
 import { validatePodName } from '../pods/name.ts';
 import type { PodRequest } from '../pods/types.ts';
 import type { DataPlane } from '../redirect/ebpf/data-plane.ts';
 import { adoptListeners } from '../redirect/ebpf/listeners.ts';
+import { sameView, viewNetns } from '../redirect/ebpf/netns-view.ts';
 import { ensureSpreadRoute } from '../redirect/ebpf/spread-route.ts';
 import type { EnrolledPod } from './enrolled-pod.ts';
-import { isSteered, statusOf, tablesOf } from './enrolled-pod.ts';
+import { statusOf, tablesOf } from './enrolled-pod.ts';
 import { livingCookies } from './living-namespaces.ts';
-import { podAddresses } from './pod-addresses.ts';
 import type { DesiredPods } from './state.ts';
 
 interface Held {
   readonly pod: EnrolledPod;
-  /** Ends the watch on the pod's addresses. */
+  /** Ends the watch on the pod's addresses, interfaces and routes. */
   readonly watch: Disposable;
 }
 
@@ -104,10 +104,8 @@ export class PodManager implements AsyncDisposable {
       for (const program of this.#plane.ensureAttached('repair')) this.#noteRepair(`program ${program} attached again`);
       await this.#followNamespaces();
       for (const { pod } of this.#held.values()) {
-        const steered = isSteered(pod);
-        const detached = steered && !this.#plane.isSteeringAttached(pod.netns);
-        const change = await this.#plane.enrol(pod.netns, tablesOf(pod), steered && detached ? 'attach' : steered ? 'keep' : 'detach');
-        if (detached) this.#noteRepair(`sk_lookup of ${pod.request.name} attached again`);
+        const change = await this.#plane.enrol(pod.netns, tablesOf(pod), 'repair');
+        for (const program of change.attached) this.#noteRepair(`program ${program} of ${pod.request.name} attached again`);
         if (change.written + change.removed > 0)
           this.#noteRepair(`${change.written + change.removed} rows of ${pod.request.name} put right`);
         await this.#adopt(pod);
@@ -131,21 +129,21 @@ export class PodManager implements AsyncDisposable {
           },
         );
       }
-      const { addresses, localAddresses } = podAddresses(netnsAddresses(netns));
-      const wantsSpread = request.meshed && request.backend !== 'iptables' && config.ipv6 && addresses.some(({ family }) => family === 6);
+      const view = viewNetns(netns);
+      const wantsSpread =
+        request.meshed && request.backend !== 'iptables' && config.ipv6 && view.addresses.some(({ family }) => family === 6);
       const spreadProblem = wantsSpread ? await ensureSpreadRoute(request.netns) : null;
       const problems = spreadProblem === null ? [] : [`IPv6 connections share one set of ports: ${spreadProblem}`];
       const pod: EnrolledPod = {
         request,
         config,
         netns,
-        addresses,
-        localAddresses,
+        view,
         spread6: wantsSpread && spreadProblem === null,
         problems,
       };
-      await this.#plane.enrol(netns, tablesOf(pod), isSteered(pod) ? 'attach' : 'detach');
-      const watch = watchAddresses(netns, this.#poller, () => this.#addressesChanged(request.name));
+      await this.#plane.enrol(netns, tablesOf(pod), 'replace');
+      const watch = watchAddresses(netns, this.#poller, () => this.#namespaceChanged(request.name));
       this.#held.set(request.name, { pod, watch });
       if (before !== undefined) await this.#replace(before, pod);
       await this.#adopt(pod);
@@ -170,10 +168,11 @@ export class PodManager implements AsyncDisposable {
     held.pod.netns.close();
   }
 
-  #addressesChanged(name: string): void {
+  #namespaceChanged(name: string): void {
     void this.#inTurn(async () => {
       const held = this.#held.get(name);
-      if (held !== undefined) await this.#enrolNow(held.pod.request);
+      // our own route for IPv6 is such a change too, and must not bring another
+      if (held !== undefined && !sameView(viewNetns(held.pod.netns), held.pod.view)) await this.#enrolNow(held.pod.request);
     }).catch((err: unknown) => this.#log.error({ pod: name, err }, 'the new addresses of a pod could not be taken over'));
   }
 

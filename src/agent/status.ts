@@ -1,19 +1,20 @@
 import type { MapStatus, ProgramStatus } from '../api/types.ts';
 import type { ProgramInfo } from '../kernel/index.ts';
 import { closeFd, openById, Program } from '../kernel/index.ts';
-import { cgroupAttachments, steeringProgram } from '../redirect/ebpf/attachments.ts';
+import { cgroupAttachments } from '../redirect/ebpf/attachments.ts';
 import type { DataPlane } from '../redirect/ebpf/data-plane.ts';
 import { pinnedCookies } from '../redirect/ebpf/pins.ts';
-import { openIfThere } from '../redirect/ebpf/pod-steering.ts';
+import { openIfThere, podPrograms } from '../redirect/ebpf/pod-programs.ts';
 
 /** The attached programs, read from their links: what hangs there, whoever put it there. */
 export async function programStatus(plane: DataPlane): Promise<readonly ProgramStatus[]> {
   const shared = cgroupAttachments.map(({ program }) => ({ program, path: plane.pins.link(program) }));
-  const own = (await pinnedCookies(plane.pins, steeringProgram)).map((cookie) => ({
-    program: steeringProgram,
-    path: plane.pins.link(steeringProgram, cookie),
-  }));
-  return [...shared, ...own].flatMap(({ program, path }) => {
+  const own = await Promise.all(
+    podPrograms.map(async ({ name }) =>
+      (await pinnedCookies(plane.pins, name)).map((cookie) => ({ program: name, path: plane.pins.link(name, cookie) })),
+    ),
+  );
+  return [...shared, ...own.flat()].flatMap(({ program, path }) => {
     using link = openIfThere(path);
     if (link === null) return [];
     const { programId, target, attachType } = link.info();

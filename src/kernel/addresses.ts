@@ -1,7 +1,7 @@
 import { check, closeFd, libc } from './libc.ts';
 import { inNetns } from './netns.ts';
 import type { FdPoller } from './poller.ts';
-import type { NetlinkMessage } from './rtnetlink.ts';
+import type { DumpKind, NetlinkMessage } from './rtnetlink.ts';
 import { dumpRequest, readNetlink } from './rtnetlink.ts';
 import { isSysError, SysError } from './sys-error.ts';
 
@@ -19,8 +19,8 @@ const SOCK_RAW = 3;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const NETLINK_ROUTE = 0;
-/** RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR */
-const changeGroups = 0x1 | 0x10 | 0x100;
+/** RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE */
+const changeGroups = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
 const receiveBytes = 64 * 1024;
 const attempts = 5;
 
@@ -53,19 +53,45 @@ export function netnsAddresses(netns: Target): InterfaceAddress[] {
   }
 }
 
-/** The index of an interface of a network namespace, or null. */
-export function interfaceIndexIn(netns: Target, name: string): number | null {
+/** A unicast route of the main table. */
+export interface Route {
+  readonly family: 4 | 6;
+  readonly interfaceIndex: number;
+  /** 4 or 16 bytes in network order; all zero for a default route. */
+  readonly destination: Uint8Array;
+  readonly prefix: number;
+}
+
+/** The unicast routes of a network namespace's main table that leave by one interface. @throws as netnsAddresses */
+export function netnsRoutes(netns: Target): Route[] {
   const fd = netlinkSocket(netns, 0);
   try {
-    for (const message of dump(fd, 'interfaces')) if (message.kind === 'interface' && message.name === name) return message.index;
-    return null;
+    return dump(fd, 'routes').flatMap((message) => {
+      if (message.kind !== 'route') return [];
+      const { family, index, prefix } = message;
+      const destination = new Uint8Array(family === 4 ? 4 : 16);
+      destination.set(message.destination);
+      return [{ family, interfaceIndex: index, destination, prefix }];
+    });
+  } finally {
+    closeFd(fd);
+  }
+}
+
+/** The indices of the interfaces of a network namespace, by name. @throws as netnsAddresses */
+export function netnsInterfaces(netns: Target): ReadonlyMap<string, number> {
+  const fd = netlinkSocket(netns, 0);
+  try {
+    return new Map(
+      dump(fd, 'interfaces').flatMap((message) => (message.kind === 'interface' ? [[message.name, message.index] as const] : [])),
+    );
   } finally {
     closeFd(fd);
   }
 }
 
 /**
- * Calls `changed` with all addresses whenever an address or interface of the namespace comes or goes. Bursts are one call. `netns` must stay
+ * Calls `changed` with all addresses whenever an address, interface or route of the namespace comes or goes. Bursts are one call. `netns` must stay
  * open until the returned object is closed.
  */
 export function watchAddresses(
@@ -109,7 +135,7 @@ function netlinkSocket(netns: Target, groups: number): number {
   return fd;
 }
 
-function dump(fd: number, what: 'addresses' | 'interfaces'): NetlinkMessage[] {
+function dump(fd: number, what: DumpKind): NetlinkMessage[] {
   const datagram = Buffer.alloc(receiveBytes);
   for (let attempt = 1; attempt <= attempts; attempt += 1) {
     const request = dumpRequest(what, attempt);

@@ -1,4 +1,11 @@
-export { type InterfaceAddress, interfaceIndexIn, netnsAddresses, watchAddresses } from './addresses.ts';
+export {
+  type InterfaceAddress,
+  netnsAddresses,
+  netnsInterfaces,
+  netnsRoutes,
+  type Route,
+  watchAddresses,
+} from './addresses.ts';
 export type { AttachTypeName } from './bpf-constants.ts';
 export { enableStats, objectIds, openById } from './bpf-objects.ts';
 export type { TestRun } from './bpf-programs.ts';

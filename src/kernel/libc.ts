@@ -86,6 +86,39 @@ function bind() {
       length: number,
     ) => number,
     listen: lib.func('int listen(int fd, int backlog)') as (fd: number, backlog: number) => number,
+    accept4: lib.func('int accept4(int fd, void *address, void *length, int flags)') as (
+      fd: number,
+      address: Pointer,
+      length: Pointer,
+      flags: number,
+    ) => number,
+    sendto: lib.func('long sendto(int fd, const void *data, size_t length, int flags, const void *address, uint32_t size)') as (
+      fd: number,
+      data: Pointer,
+      length: number,
+      flags: number,
+      address: Pointer,
+      size: number,
+    ) => number,
+    recvfrom: lib.func('long recvfrom(int fd, void *data, size_t length, int flags, void *address, void *size)') as (
+      fd: number,
+      data: Pointer,
+      length: number,
+      flags: number,
+      address: Pointer,
+      size: Pointer,
+    ) => number,
+    sendmsg: lib.func('long sendmsg(int fd, const void *message, int flags)') as (fd: number, message: Pointer, flags: number) => number,
+    recvmsg: lib.func('long recvmsg(int fd, void *message, int flags)') as (fd: number, message: Pointer, flags: number) => number,
+    shutdown: lib.func('int shutdown(int fd, int how)') as (fd: number, how: number) => number,
+    socketpair: lib.func('int socketpair(int domain, int type, int protocol, void *fds)') as (
+      domain: number,
+      type: number,
+      protocol: number,
+      fds: Pointer,
+    ) => number,
+    // <poll.h>
+    poll: lib.func('int poll(void *fds, unsigned long count, int timeout)') as (fds: Pointer, count: number, timeout: number) => number,
     // <sys/epoll.h>
     epollCreate1: lib.func('int epoll_create1(int flags)') as (flags: number) => number,
     epollCtl: lib.func('int epoll_ctl(int epoll, int operation, int fd, void *event)') as (

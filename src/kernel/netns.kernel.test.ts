@@ -5,7 +5,7 @@ import { createServer, Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { scratchNetns } from '../../test/support/scratch-kernel.ts';
 import { UserError } from '../base/errors.ts';
-import { interfaceIndexIn, netnsAddresses, watchAddresses } from './addresses.ts';
+import { netnsAddresses, netnsInterfaces, watchAddresses } from './addresses.ts';
 import { closeFd } from './libc.ts';
 import { inNetns, openNetns, socketIn } from './netns.ts';
 import { pidfdGetFd, pidfdOpen } from './pidfd.ts';
@@ -139,10 +139,10 @@ test('netnsAddresses() lists addresses of both families with prefix and interfac
     `lo ${Buffer.from(loopback6).toString('hex')}/128`,
     'eth7 fd000007000000000000000000000002/64',
   ]);
-  expect(interfaceIndexIn(netns.handle, 'eth7')).toBe(
+  expect(netnsInterfaces(netns.handle).get('eth7')).toBe(
     netnsAddresses(netns.path).find(({ interfaceName }) => interfaceName === 'eth7')?.interfaceIndex,
   );
-  expect(interfaceIndexIn(netns.handle, 'eth8')).toBeNull();
+  expect(netnsInterfaces(netns.handle).get('eth8')).toBeUndefined();
 });
 
 test('netnsAddresses() reads a list that is longer than one datagram', () => {

@@ -1,9 +1,13 @@
-/** Messages of rtnetlink(7) as bytes: requests for addresses and interfaces, and what the kernel answers. Pure. */
+/** Messages of rtnetlink(7) as bytes: requests for addresses, interfaces and routes, and what the kernel answers. Pure. */
 
 const RTM_GETLINK = 18;
 const RTM_NEWLINK = 16;
 const RTM_GETADDR = 22;
 const RTM_NEWADDR = 20;
+const RTM_GETROUTE = 26;
+const RTM_NEWROUTE = 24;
+const RTN_UNICAST = 1;
+const RT_TABLE_MAIN = 254;
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
 const NLM_F_REQUEST = 1;
@@ -14,13 +18,26 @@ const headerBytes = 16;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
 const IFLA_IFNAME = 3;
+const RTA_DST = 1;
+const RTA_OIF = 4;
+const AF_INET = 2;
+const AF_INET6 = 10;
+
+/** The requests and the sizes of their structures (ifinfomsg, ifaddrmsg, rtmsg); all zero means all. */
+const dumps = {
+  interfaces: { request: RTM_GETLINK, bytes: 16 },
+  addresses: { request: RTM_GETADDR, bytes: 8 },
+  routes: { request: RTM_GETROUTE, bytes: 12 },
+} as const;
+
+export type DumpKind = keyof typeof dumps;
 
 /** A request for everything of one kind. `sequence` comes back in the answers. */
-export function dumpRequest(what: 'addresses' | 'interfaces', sequence: number): Buffer {
-  // struct ifinfomsg has 16 bytes, struct ifaddrmsg 8; all zero means all.
-  const message = Buffer.alloc(headerBytes + (what === 'interfaces' ? 16 : 8));
+export function dumpRequest(what: DumpKind, sequence: number): Buffer {
+  const { request, bytes } = dumps[what];
+  const message = Buffer.alloc(headerBytes + bytes);
   message.writeUInt32LE(message.length, 0);
-  message.writeUInt16LE(what === 'interfaces' ? RTM_GETLINK : RTM_GETADDR, 4);
+  message.writeUInt16LE(request, 4);
   message.writeUInt16LE(NLM_F_REQUEST | NLM_F_DUMP, 6);
   message.writeUInt32LE(sequence, 8);
   return message;
@@ -29,6 +46,8 @@ export function dumpRequest(what: 'addresses' | 'interfaces', sequence: number):
 export type NetlinkMessage =
   | { readonly kind: 'interface'; readonly index: number; readonly name: string }
   | { readonly kind: 'address'; readonly index: number; readonly address: Uint8Array; readonly prefix: number; readonly flags: number }
+  /** A unicast route of the main table. `destination` has no bytes for a default route. */
+  | { readonly kind: 'route'; readonly family: 4 | 6; readonly index: number; readonly destination: Uint8Array; readonly prefix: number }
   | { readonly kind: 'done' }
   /** `errno` is positive. */
   | { readonly kind: 'error'; readonly errno: number }
@@ -75,9 +94,24 @@ function readMessage(type: number, body: Buffer): NetlinkMessage | null {
         flags: body.readUInt8(2),
       };
     }
+    case RTM_NEWROUTE:
+      return readRoute(body);
     default:
       return null;
   }
+}
+
+function readRoute(body: Buffer): NetlinkMessage | null {
+  if (body.length < 12) return null;
+  const [family, prefix] = [body.readUInt8(0), body.readUInt8(1)];
+  if (family !== AF_INET && family !== AF_INET6) return null;
+  if (body.readUInt8(4) !== RT_TABLE_MAIN || body.readUInt8(7) !== RTN_UNICAST) return null;
+  const found = attributes(body.subarray(12));
+  // routes over several interfaces have no one of their own
+  const index = found.get(RTA_OIF)?.readUInt32LE(0);
+  if (index === undefined) return null;
+  const destination = Uint8Array.from(found.get(RTA_DST) ?? []);
+  return { kind: 'route', family: family === AF_INET ? 4 : 6, index, destination, prefix };
 }
 
 function attributes(bytes: Buffer): Map<number, Buffer> {

@@ -7,6 +7,7 @@ import { isSysError, SysError } from './sys-error.ts';
 
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
+const SOCK_RAW = 3;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 
@@ -22,9 +23,13 @@ const SO_ORIGINAL_DST = 80;
 const IPV6_V6ONLY = 26;
 const EPOLLOUT = 4;
 
+const socketKinds = { tcp: SOCK_STREAM, udp: SOCK_DGRAM, raw: SOCK_RAW } as const;
+
 export interface SocketOptions {
   readonly family: 4 | 6;
-  readonly type: 'tcp' | 'udp';
+  readonly type: 'tcp' | 'udp' | 'raw';
+  /** A number of linux/in.h in place of the type's own protocol: 262 for MPTCP, 1 with `udp` for ICMP echo. Raw sockets must name one. */
+  readonly protocol?: number;
   readonly bind?: SocketAddress;
   /** Starts a connection without waiting for it; see waitConnected. */
   readonly connect?: SocketAddress;
@@ -46,15 +51,15 @@ export interface SocketOptions {
 export function openSocket(options: SocketOptions): number {
   const { family, type } = options;
   const domain = family === 4 ? addressFamily.v4 : addressFamily.v6;
-  const kind = (type === 'tcp' ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
-  const fd = check(libc().socket(domain, kind, 0), `socket(${type}${family})`);
+  const kind = socketKinds[type] | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  const fd = check(libc().socket(domain, kind, options.protocol ?? 0), `socket(${type}${family})`);
   try {
-    if (options.v6only !== undefined) setNumber(fd, SOL_IPV6, IPV6_V6ONLY, options.v6only ? 1 : 0, 'IPV6_V6ONLY');
+    if (options.v6only !== undefined) setSocketNumber(fd, SOL_IPV6, IPV6_V6ONLY, options.v6only ? 1 : 0, 'IPV6_V6ONLY');
     if (options.reuse === true) {
-      setNumber(fd, SOL_SOCKET, SO_REUSEADDR, 1, 'SO_REUSEADDR');
-      setNumber(fd, SOL_SOCKET, SO_REUSEPORT, 1, 'SO_REUSEPORT');
+      setSocketNumber(fd, SOL_SOCKET, SO_REUSEADDR, 1, 'SO_REUSEADDR');
+      setSocketNumber(fd, SOL_SOCKET, SO_REUSEPORT, 1, 'SO_REUSEPORT');
     }
-    if (options.mark !== undefined) setNumber(fd, SOL_SOCKET, SO_MARK, options.mark, 'SO_MARK');
+    if (options.mark !== undefined) setSocketNumber(fd, SOL_SOCKET, SO_MARK, options.mark, 'SO_MARK');
     if (options.bind !== undefined) bindSocket(fd, options.bind);
     if (options.listen !== undefined) check(libc().listen(fd, options.listen), `listen(${fd})`);
     if (options.connect !== undefined) connectSocket(fd, options.connect);
@@ -157,7 +162,8 @@ function addressFrom(call: (address: Pointer, length: Pointer) => number, name: 
   return decodeSockaddr(address.subarray(0, length.readUInt32LE(0)));
 }
 
-function setNumber(fd: number, level: number, name: number, value: number, label: string): void {
+/** setsockopt(2) of a 32-bit number; `label` is its name in error messages. @throws SysError */
+export function setSocketNumber(fd: number, level: number, name: number, value: number, label: string): void {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(value >>> 0);
   check(libc().setsockopt(fd, level, name, bytes, bytes.length), `setsockopt(${label})`);

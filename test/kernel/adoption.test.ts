@@ -3,9 +3,12 @@ import { Cleanup } from '../../src/base/cleanup.ts';
 import { adoptListeners, isListening } from '../../src/redirect/ebpf/listeners.ts';
 import { enrolPod, podTables } from '../support/enrolment.ts';
 import { startListening } from '../support/listening-process.ts';
-import { createPodNetwork, type PodNetwork } from '../support/network.ts';
-import { application, dial, type Identity, proxy, root } from '../support/tcp.ts';
-import { createTestNode, type TestNode } from '../support/test-node.ts';
+import type { PodNetwork } from '../support/network.ts';
+import { createPodNetwork } from '../support/network.ts';
+import type { Identity } from '../support/tcp.ts';
+import { application, dial, proxy, root } from '../support/tcp.ts';
+import type { TestNode } from '../support/test-node.ts';
+import { createTestNode } from '../support/test-node.ts';
 
 const cleanup = new Cleanup();
 let node: TestNode;

@@ -2,9 +2,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Cleanup } from '../../src/base/cleanup.ts';
 import { closeFd, localAddress, SysError } from '../../src/kernel/index.ts';
 import { counted, enrolPod } from '../support/enrolment.ts';
-import { createPodNetwork, type PodNetwork } from '../support/network.ts';
-import { application, dial, endpoint, endpointText, type Identity, type Listener, listen, proxy, root, socketAs } from '../support/tcp.ts';
-import { createTestNode, type TestNode } from '../support/test-node.ts';
+import type { PodNetwork } from '../support/network.ts';
+import { createPodNetwork } from '../support/network.ts';
+import type { Identity, Listener } from '../support/tcp.ts';
+import { application, dial, endpoint, endpointText, listen, proxy, root, socketAs } from '../support/tcp.ts';
+import type { TestNode } from '../support/test-node.ts';
+import { createTestNode } from '../support/test-node.ts';
 
 const cleanup = new Cleanup();
 let node: TestNode;
@@ -103,9 +106,12 @@ describe('bind of an application', () => {
 });
 
 describe('bind of the proxy', () => {
-  it.each(['10.9.0.2:80', '[fd00:9::2]:80', '0.0.0.0:8080'])('mr_bind() leaves the address and waives CAP_NET_BIND_SERVICE when the proxy binds %s', (at) => {
-    expect(bound(proxy, at)).toBe(at);
-  });
+  it.each(['10.9.0.2:80', '[fd00:9::2]:80', '0.0.0.0:8080'])(
+    'mr_bind() leaves the address and waives CAP_NET_BIND_SERVICE when the proxy binds %s',
+    (at) => {
+      expect(bound(proxy, at)).toBe(at);
+    },
+  );
 });
 
 describe('inbound', () => {
@@ -150,11 +156,14 @@ describe('inbound', () => {
 });
 
 describe('outbound', () => {
-  it.each(['203.0.113.5:80', '[::ffff:203.0.113.5]:80', '[2001:db8::5]:80'])('is redirected when the back end is bind and %s is dialled', async (to) => {
-    const seen = await dial(network.pod, application, to);
-    expect(seen).toMatchObject({ answer: 'outbound', peer: to });
-    expect(outbound.accepted.at(-1)?.original).toBe(to.replace('[::ffff:203.0.113.5]', '203.0.113.5'));
-  });
+  it.each(['203.0.113.5:80', '[::ffff:203.0.113.5]:80', '[2001:db8::5]:80'])(
+    'is redirected when the back end is bind and %s is dialled',
+    async (to) => {
+      const seen = await dial(network.pod, application, to);
+      expect(seen).toMatchObject({ answer: 'outbound', peer: to });
+      expect(outbound.accepted.at(-1)?.original).toBe(to.replace('[::ffff:203.0.113.5]', '203.0.113.5'));
+    },
+  );
 
   it('is direct when the proxy dials', async () => {
     await using _real = await listen(network.outside, root, 'real', '0.0.0.0:80');

@@ -5,9 +5,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cleanup } from '../../src/base/cleanup.ts';
 import { closeFd } from '../../src/kernel/index.ts';
 import { enrolPod } from '../support/enrolment.ts';
-import { createPodNetwork, type PodNetwork, type TestNetns } from '../support/network.ts';
-import { application, connectOn, dial, dialOn, type Identity, listen, proxy, root, socketAs } from '../support/tcp.ts';
-import { createTestNode, type TestNode } from '../support/test-node.ts';
+import type { PodNetwork, TestNetns } from '../support/network.ts';
+import { createPodNetwork } from '../support/network.ts';
+import type { Identity } from '../support/tcp.ts';
+import { application, connectOn, dial, dialOn, listen, proxy, root, socketAs } from '../support/tcp.ts';
+import type { TestNode } from '../support/test-node.ts';
+import { createTestNode } from '../support/test-node.ts';
 
 const cleanup = new Cleanup();
 let node: TestNode;
@@ -37,7 +40,12 @@ describe('who a socket belongs to', () => {
     ['ID-03 made with effective ids of the proxy and real ids of root', proxy, proxy, 'real'],
     ['ID-04 made by the proxy, passed to an application', proxy, application, 'real'],
     ['ID-04 made by an application, passed to the proxy', application, proxy, 'outbound'],
-    ['ID-05 made with the proxy gid as a supplementary group', { ...application, groups: [1337] }, { ...application, groups: [1337] }, 'outbound'],
+    [
+      'ID-05 made with the proxy gid as a supplementary group',
+      { ...application, groups: [1337] },
+      { ...application, groups: [1337] },
+      'outbound',
+    ],
   ])('mr_connect() decides by the maker when a socket is %s', async (_row, maker, caller, answer) => {
     expect((await dialOn(socketAs(network.pod, maker, tcp4), '10.9.0.1:80', caller)).answer).toBe(answer);
   });

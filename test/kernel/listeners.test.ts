@@ -4,9 +4,12 @@ import { Cleanup } from '../../src/base/cleanup.ts';
 import { formatIp, unmapIp } from '../../src/pods/address.ts';
 import { isListening } from '../../src/redirect/ebpf/listeners.ts';
 import { collectEvents, counted, enrolPod } from '../support/enrolment.ts';
-import { createPodNetwork, type PodNetwork } from '../support/network.ts';
-import { application, dial, type Listener, listen, proxy, root } from '../support/tcp.ts';
-import { createTestNode, type TestNode } from '../support/test-node.ts';
+import type { PodNetwork } from '../support/network.ts';
+import { createPodNetwork } from '../support/network.ts';
+import type { Listener } from '../support/tcp.ts';
+import { application, dial, listen, proxy, root } from '../support/tcp.ts';
+import type { TestNode } from '../support/test-node.ts';
+import { createTestNode } from '../support/test-node.ts';
 
 const cleanup = new Cleanup();
 let node: TestNode;
@@ -93,7 +96,9 @@ describe('a stranger on the ports of the proxy', () => {
     });
     expect(foreign).toBe(1);
     const { cookie } = network.pod.handle;
-    await expect.poll(() => ring.events).toMatchObject([{ kind: EventKind.LISTENER_FOREIGN, cookie, uid: 1000, port: 15006, family: 4, error: 0 }]);
+    await expect
+      .poll(() => ring.events)
+      .toMatchObject([{ kind: EventKind.LISTENER_FOREIGN, cookie, uid: 1000, port: 15006, family: 4, error: 0 }]);
     expect(ring.events.map(({ addr }) => formatIp(unmapIp({ family: 6, bytes: addr })))).toEqual(['10.9.0.2']);
   });
 });
@@ -104,7 +109,9 @@ describe('listeners of the proxy', () => {
     const { cookie } = network.pod.handle;
     {
       await using _outbound = await listen(network.pod, proxy, 'outbound', '[::]:15001', { dual: true });
-      await expect.poll(() => ring.events).toMatchObject([{ kind: EventKind.LISTENER, cookie, uid: 1337, port: 15001, family: 6, error: 0 }]);
+      await expect
+        .poll(() => ring.events)
+        .toMatchObject([{ kind: EventKind.LISTENER, cookie, uid: 1337, port: 15001, family: 6, error: 0 }]);
       expect(isListening(node.plane.maps, cookie, 15001)).toBe(true);
       expect(isListening(node.plane.maps, cookie, 15006)).toBe(false);
     }

@@ -1,21 +1,16 @@
-import { createServer, type Server } from 'node:net';
+import type { Server } from 'node:net';
+import { createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cleanup } from '../../src/base/cleanup.ts';
-import {
-  closeFd,
-  decodeSockaddr,
-  localAddress,
-  openSocket,
-  peerAddress,
-  SysError,
-  type SocketAddress,
-  socketOption,
-} from '../../src/kernel/index.ts';
+import type { SocketAddress } from '../../src/kernel/index.ts';
+import { closeFd, decodeSockaddr, localAddress, openSocket, peerAddress, SysError, socketOption } from '../../src/kernel/index.ts';
 import { libc } from '../../src/kernel/libc.ts';
 import { counted, enrolPod } from '../support/enrolment.ts';
-import { createPodNetwork, type PodNetwork } from '../support/network.ts';
+import type { PodNetwork } from '../support/network.ts';
+import { createPodNetwork } from '../support/network.ts';
 import { application, connectOn, endpoint, endpointText, fdOf, listen, proxy, root, socketAs } from '../support/tcp.ts';
-import { createTestNode, type TestNode } from '../support/test-node.ts';
+import type { TestNode } from '../support/test-node.ts';
+import { createTestNode } from '../support/test-node.ts';
 
 const SOL_IP = 0;
 const SOL_IPV6 = 41;
@@ -119,12 +114,15 @@ describe('SO_ORIGINAL_DST of the proxy', () => {
     });
   });
 
-  it.each(['203.0.113.5:80', '[::ffff:203.0.113.5]:80'])('mr_getsockopt() answers SOL_IP and not SOL_IPV6 when a listener of both families accepted %s', async (to) => {
-    await withEnds('[::]:15001', true, to, ({ accepted }) => {
-      expect(ask(accepted, SOL_IP, 128)).toEqual({ to: '203.0.113.5:80', length: 128 });
-      expect(unanswered).toContain(ask(accepted, SOL_IPV6, 128));
-    });
-  });
+  it.each(['203.0.113.5:80', '[::ffff:203.0.113.5]:80'])(
+    'mr_getsockopt() answers SOL_IP and not SOL_IPV6 when a listener of both families accepted %s',
+    async (to) => {
+      await withEnds('[::]:15001', true, to, ({ accepted }) => {
+        expect(ask(accepted, SOL_IP, 128)).toEqual({ to: '203.0.113.5:80', length: 128 });
+        expect(unanswered).toContain(ask(accepted, SOL_IPV6, 128));
+      });
+    },
+  );
 
   it('getpeername() is the pod and getsockname() a local address when the proxy asks', async () => {
     await withEnds('0.0.0.0:15001', false, '203.0.113.5:80', ({ client, accepted }) => {

@@ -2,10 +2,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ServiceEntry } from '../../src/api/types.ts';
 import { Cleanup } from '../../src/base/cleanup.ts';
 import { ServiceWriter } from '../../src/redirect/ebpf/service-writer.ts';
-import { counted, type Enrolment, enrolPod } from '../support/enrolment.ts';
-import { createPodNetwork, type PodNetwork } from '../support/network.ts';
-import { application, dial, type Identity, type Listener, listen, proxy, root } from '../support/tcp.ts';
-import { createTestNode, type TestNode } from '../support/test-node.ts';
+import type { Enrolment } from '../support/enrolment.ts';
+import { counted, enrolPod } from '../support/enrolment.ts';
+import type { PodNetwork } from '../support/network.ts';
+import { createPodNetwork } from '../support/network.ts';
+import type { Identity, Listener } from '../support/tcp.ts';
+import { application, dial, listen, proxy, root } from '../support/tcp.ts';
+import type { TestNode } from '../support/test-node.ts';
+import { createTestNode } from '../support/test-node.ts';
 
 const cleanup = new Cleanup();
 let node: TestNode;
@@ -27,9 +31,7 @@ beforeAll(async () => {
   network = cleanup.use(await createPodNetwork());
   network.outside.ip('addr add 10.96.0.10/32 dev lo\naddr add fd00:96::10/128 dev lo\naddr add 10.96.0.11/32 dev lo\n');
   writer = new ServiceWriter(node.plane.maps);
-  backends = await Promise.all(
-    ['8001', '8002', '8003'].map((port) => listen(network.outside, root, port, `[::]:${port}`, { dual: true })),
-  );
+  backends = await Promise.all(['8001', '8002', '8003'].map((port) => listen(network.outside, root, port, `[::]:${port}`, { dual: true })));
   for (const backend of backends) cleanup.use(backend);
 });
 
@@ -59,7 +61,9 @@ describe('an unmeshed pod', () => {
   });
 
   it('is spread over all backends when it dials often', async () => {
-    const answers = await Promise.all(Array.from({ length: 120 }, async () => (await dial(network.pod, application, '10.96.0.10:80')).answer));
+    const answers = await Promise.all(
+      Array.from({ length: 120 }, async () => (await dial(network.pod, application, '10.96.0.10:80')).answer),
+    );
     const shares = ['8001', '8002', '8003'].map((name) => answers.filter((answer) => answer === name).length);
     expect(shares.reduce((sum, share) => sum + share)).toBe(120);
     // 40 expected of each; under 10 is once in 10^10
@@ -89,8 +93,18 @@ describe('a meshed pod', () => {
     ['is translated when the flow is excluded', { annotations: exclude }, application, /^800[123]$/],
     ['is translated when the proxy dials', {}, proxy, /^800[123]$/],
     ['is translated when the mode is NONE', { annotations: { 'sidecar.istio.io/interceptionMode': 'NONE' } }, application, /^800[123]$/],
-    ['is left to the rules untouched when iptables redirects and the flow is captured', { backend: 'iptables' }, application, /^ECONNREFUSED$/],
-    ['is translated when iptables redirects and the flow is excluded', { backend: 'iptables', annotations: exclude }, application, /^800[123]$/],
+    [
+      'is left to the rules untouched when iptables redirects and the flow is captured',
+      { backend: 'iptables' },
+      application,
+      /^ECONNREFUSED$/,
+    ],
+    [
+      'is translated when iptables redirects and the flow is excluded',
+      { backend: 'iptables', annotations: exclude },
+      application,
+      /^800[123]$/,
+    ],
     ['is translated when iptables redirects and the proxy dials', { backend: 'iptables' }, proxy, /^800[123]$/],
   ])('%s', async (_what, wanted, who, answer) => {
     await enrolPod(node.plane, network.pod, wanted);

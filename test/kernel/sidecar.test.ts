@@ -1,13 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cleanup } from '../../src/base/cleanup.ts';
-import { netnsAddresses } from '../../src/kernel/index.ts';
 import { defaultRedirectConfig, redirectConfigFromAnnotations } from '../../src/pods/annotations.ts';
-import { podAddresses } from '../../src/agent/pod-addresses.ts';
+import { viewNetns } from '../../src/redirect/ebpf/netns-view.ts';
 import { ensureSpreadRoute } from '../../src/redirect/ebpf/spread-route.ts';
 import { compileTables } from '../../src/redirect/ebpf/tables.ts';
-import { createPodNetwork, type PodNetwork } from '../support/network.ts';
-import { application, dial, type Identity, type Listener, listen, proxy, root } from '../support/tcp.ts';
-import { createTestNode, type TestNode } from '../support/test-node.ts';
+import type { PodNetwork } from '../support/network.ts';
+import { createPodNetwork } from '../support/network.ts';
+import type { Identity, Listener } from '../support/tcp.ts';
+import { application, dial, listen, proxy, root } from '../support/tcp.ts';
+import type { TestNode } from '../support/test-node.ts';
+import { createTestNode } from '../support/test-node.ts';
 
 const cleanup = new Cleanup();
 let node: TestNode;
@@ -21,13 +23,13 @@ async function enrol(annotations: Record<string, string> = {}): Promise<void> {
   const facts = {
     name: 'test/pod',
     cookie: handle.cookie,
-    ...podAddresses(netnsAddresses(handle)),
+    ...viewNetns(handle),
     backend: 'sk_lookup' as const,
     meshed: true,
     uidMap: null,
     spread6: true,
   };
-  await node.plane.enrol(handle, compileTables(facts, redirectConfigFromAnnotations('test/pod', annotations)), 'attach');
+  await node.plane.enrol(handle, compileTables(facts, redirectConfigFromAnnotations('test/pod', annotations)));
 }
 
 beforeAll(async () => {
@@ -154,7 +156,10 @@ describe('sk_lookup', () => {
 
 describe('annotations', () => {
   it('leave excluded ports and ranges alone and apply to new connections at once', async () => {
-    await enrol({ 'traffic.sidecar.istio.io/excludeOutboundPorts': '443', 'traffic.sidecar.istio.io/excludeOutboundIPRanges': '10.9.0.0/24' });
+    await enrol({
+      'traffic.sidecar.istio.io/excludeOutboundPorts': '443',
+      'traffic.sidecar.istio.io/excludeOutboundIPRanges': '10.9.0.0/24',
+    });
     expect((await dial(network.pod, application, '10.9.0.1:80')).answer).toBe('real');
     expect((await dial(network.pod, application, '10.9.0.1:443')).answer).toBe('ECONNREFUSED');
     await enrol({ 'traffic.sidecar.istio.io/includeInboundPorts': '8081', 'traffic.sidecar.istio.io/excludeInboundPorts': '8081' });
@@ -170,10 +175,10 @@ describe('a proxy that is down', () => {
   it('means ECONNREFUSED both ways, and never a bypass', async () => {
     const pod = await createPodNetwork();
     try {
-      const facts = { name: 'test/down', cookie: pod.pod.handle.cookie, ...podAddresses(netnsAddresses(pod.pod.handle)) };
+      const facts = { name: 'test/down', cookie: pod.pod.handle.cookie, ...viewNetns(pod.pod.handle) };
       const tables = compileTables({ ...facts, backend: 'sk_lookup', meshed: true, uidMap: null, spread6: false }, defaultRedirectConfig);
       await using app = await listen(pod.pod, application, 'app', '0.0.0.0:8080');
-      await node.plane.enrol(pod.pod.handle, tables, 'attach');
+      await node.plane.enrol(pod.pod.handle, tables);
       expect((await dial(pod.pod, application, '10.9.0.1:80')).answer).toBe('ECONNREFUSED');
       expect((await dial(pod.outside, root, '10.9.0.2:8080')).answer).toBe('ECONNREFUSED');
       expect(app.accepted).toEqual([]);

@@ -1,11 +1,13 @@
-import { podAddresses } from '../../src/agent/pod-addresses.ts';
-import { Counter, type Event, eventSize, readEvent } from '../../src/abi/gen/index.ts';
-import { FdPoller, netnsAddresses, watchRing } from '../../src/kernel/index.ts';
+import type { Counter, Event } from '../../src/abi/gen/index.ts';
+import { eventSize, readEvent } from '../../src/abi/gen/index.ts';
+import { FdPoller, watchRing } from '../../src/kernel/index.ts';
 import { redirectConfigFromAnnotations } from '../../src/pods/annotations.ts';
 import type { RedirectConfig } from '../../src/pods/types.ts';
 import type { DataPlane } from '../../src/redirect/ebpf/data-plane.ts';
+import { viewNetns } from '../../src/redirect/ebpf/netns-view.ts';
 import { ensureSpreadRoute } from '../../src/redirect/ebpf/spread-route.ts';
-import { compileTables, type PodFacts, type PodTables } from '../../src/redirect/ebpf/tables.ts';
+import type { PodFacts, PodTables } from '../../src/redirect/ebpf/tables.ts';
+import { compileTables } from '../../src/redirect/ebpf/tables.ts';
 import type { TestNetns } from './network.ts';
 
 /** What a test wants of a pod besides the defaults: meshed, sk_lookup, no user namespace, IPv6 spread. */
@@ -21,7 +23,7 @@ export function podTables(pod: TestNetns, wanted: Enrolment = {}): PodTables {
     {
       name: 'test/pod',
       cookie: pod.handle.cookie,
-      ...podAddresses(netnsAddresses(pod.handle)),
+      ...viewNetns(pod.handle),
       backend: 'sk_lookup',
       meshed: true,
       uidMap: null,
@@ -38,8 +40,7 @@ export async function enrolPod(plane: DataPlane, pod: TestNetns, wanted: Enrolme
     const problem = await ensureSpreadRoute(pod.path);
     if (problem !== null) throw new Error(problem);
   }
-  const steered = (wanted.backend ?? 'sk_lookup') === 'sk_lookup' && wanted.meshed !== false;
-  await plane.enrol(pod.handle, podTables(pod, wanted), steered ? 'attach' : 'detach');
+  await plane.enrol(pod.handle, podTables(pod, wanted));
 }
 
 /** What the kernel says of one pod through the ring, until this is closed. */

@@ -21,6 +21,9 @@ export const Counter = {
   ERROR_SOURCE_BIND: 16,
   ERROR_ASSIGN: 17,
   ERROR_EVENT_LOST: 18,
-  MAX: 19,
+  OUTBOUND_DNS: 19,
+  INBOUND_REROUTED: 20,
+  ERROR_DNS_PORT: 21,
+  MAX: 22,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];

@@ -11,5 +11,10 @@ export const PodFlags = {
   LOOPBACK_INCLUDED: 64,
   TRANSLATE: 128,
   SPREAD6: 256,
+  DNS: 512,
+  DNS_ALL: 1024,
+  GROUPS: 2048,
+  GROUPS_ONLY: 4096,
+  TPROXY: 8192,
 } as const;
 export type PodFlags = (typeof PodFlags)[keyof typeof PodFlags];

@@ -10,15 +10,18 @@ export interface Pod {
   readonly outboundPort: number;
   readonly inboundPort: number;
   readonly tunnelPort: number;
+  readonly dnsPort: number;
   readonly addr4: Uint8Array;
   readonly addr6: Uint8Array;
+  readonly excludedInterfaces: readonly number[];
+  readonly reroutedInterfaces: readonly number[];
 }
 
 /** Bytes of struct mr_pod. */
-export const podSize = 112;
+export const podSize = 176;
 
 /** Byte offsets in struct mr_pod. */
-export const podOffsets = { flags: 0, uidCount: 4, gidCount: 6, uids: 8, gids: 40, outboundPort: 72, inboundPort: 74, tunnelPort: 76, addr4: 80, addr6: 96 } as const;
+export const podOffsets = { flags: 0, uidCount: 4, gidCount: 6, uids: 8, gids: 40, outboundPort: 72, inboundPort: 74, tunnelPort: 76, dnsPort: 78, addr4: 80, addr6: 96, excludedInterfaces: 112, reroutedInterfaces: 144 } as const;
 
 /** Reads struct mr_pod; byte arrays are copies. */
 export function readPod(view: DataView, offset = 0): Pod {
@@ -31,14 +34,17 @@ export function readPod(view: DataView, offset = 0): Pod {
     outboundPort: view.getUint16(offset + 72, true),
     inboundPort: view.getUint16(offset + 74, true),
     tunnelPort: view.getUint16(offset + 76, true),
+    dnsPort: view.getUint16(offset + 78, true),
     addr4: new Uint8Array(view.buffer, view.byteOffset + offset + 80, 16).slice(),
     addr6: new Uint8Array(view.buffer, view.byteOffset + offset + 96, 16).slice(),
+    excludedInterfaces: Array.from({ length: 8 }, (_, index) => view.getUint32(offset + 112 + 4 * index, true)),
+    reroutedInterfaces: Array.from({ length: 8 }, (_, index) => view.getUint32(offset + 144 + 4 * index, true)),
   };
 }
 
-/** Writes all 112 bytes of struct mr_pod, padding as zero. @throws RangeError for an array of another length */
+/** Writes all 176 bytes of struct mr_pod, padding as zero. @throws RangeError for an array of another length */
 export function writePod(view: DataView, offset: number, value: Pod): void {
-  new Uint8Array(view.buffer, view.byteOffset + offset, 112).fill(0);
+  new Uint8Array(view.buffer, view.byteOffset + offset, 176).fill(0);
   view.setUint32(offset, value.flags, true);
   view.setUint16(offset + 4, value.uidCount, true);
   view.setUint16(offset + 6, value.gidCount, true);
@@ -49,10 +55,15 @@ export function writePod(view: DataView, offset: number, value: Pod): void {
   view.setUint16(offset + 72, value.outboundPort, true);
   view.setUint16(offset + 74, value.inboundPort, true);
   view.setUint16(offset + 76, value.tunnelPort, true);
+  view.setUint16(offset + 78, value.dnsPort, true);
   if (value.addr4.length !== 16) throw new RangeError(`Pod.addr4 has 16 elements: ${value.addr4.length} given`);
   new Uint8Array(view.buffer, view.byteOffset + offset + 80, 16).set(value.addr4);
   if (value.addr6.length !== 16) throw new RangeError(`Pod.addr6 has 16 elements: ${value.addr6.length} given`);
   new Uint8Array(view.buffer, view.byteOffset + offset + 96, 16).set(value.addr6);
+  if (value.excludedInterfaces.length !== 8) throw new RangeError(`Pod.excludedInterfaces has 8 elements: ${value.excludedInterfaces.length} given`);
+  for (const [index, element] of value.excludedInterfaces.entries()) view.setUint32(offset + 112 + 4 * index, element, true);
+  if (value.reroutedInterfaces.length !== 8) throw new RangeError(`Pod.reroutedInterfaces has 8 elements: ${value.reroutedInterfaces.length} given`);
+  for (const [index, element] of value.reroutedInterfaces.entries()) view.setUint32(offset + 144 + 4 * index, element, true);
 }
 
 /** Size, reader and writer of struct mr_pod together. */

@@ -6,5 +6,7 @@ export const RangeFlags = {
   LOOPBACK: 2,
   INCLUDE: 4,
   EXCLUDE: 8,
+  DNS_SERVER: 16,
+  EXCLUDED_ROUTE: 32,
 } as const;
 export type RangeFlags = (typeof RangeFlags)[keyof typeof RangeFlags];

@@ -5,12 +5,16 @@ export const Size = {
   PODS: 1024,
   RANGES: 131072,
   PORTS: 65536,
+  GROUPS: 65536,
   HANDOVERS: 65536,
   LISTENERS: 16384,
   SERVICES: 16384,
   BACKENDS: 131072,
+  DNS_SERVERS: 16384,
+  DNS_QUERIES: 65536,
   EVENTS_BYTES: 262144,
   OWNERS: 8,
+  INTERFACES: 8,
   LISTENER_SLOTS: 4,
 } as const;
 export type Size = (typeof Size)[keyof typeof Size];

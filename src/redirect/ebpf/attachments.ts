@@ -8,7 +8,7 @@ export interface Attachment {
 
 /**
  * The programs that are attached once, to the cgroup, in the order in which a fresh start attaches them: whoever rewrites a connection comes
- * after those that make the rewriting right. sk_lookup is not among them; every pod has its own copy (see pod-steering.ts).
+ * after those that make the rewriting right. Those that every pod has a copy of are in pod-programs.ts.
  */
 export const cgroupAttachments: readonly Attachment[] = [
   { program: 'mr_sock_create', hook: 'CGROUP_INET_SOCK_CREATE' },
@@ -16,12 +16,15 @@ export const cgroupAttachments: readonly Attachment[] = [
   { program: 'mr_getsockopt', hook: 'CGROUP_GETSOCKOPT' },
   { program: 'mr_getpeername4', hook: 'CGROUP_INET4_GETPEERNAME' },
   { program: 'mr_getpeername6', hook: 'CGROUP_INET6_GETPEERNAME' },
+  { program: 'mr_recvmsg4', hook: 'CGROUP_UDP4_RECVMSG' },
+  { program: 'mr_recvmsg6', hook: 'CGROUP_UDP6_RECVMSG' },
   { program: 'mr_bind4', hook: 'CGROUP_INET4_BIND' },
   { program: 'mr_bind6', hook: 'CGROUP_INET6_BIND' },
   { program: 'mr_connect4', hook: 'CGROUP_INET4_CONNECT' },
   { program: 'mr_connect6', hook: 'CGROUP_INET6_CONNECT' },
+  { program: 'mr_sendmsg4', hook: 'CGROUP_UDP4_SENDMSG' },
+  { program: 'mr_sendmsg6', hook: 'CGROUP_UDP6_SENDMSG' },
 ];
 
-/** The template of the per-pod program, and the constant in it that stands for the pod's cookie (bpf/sk_lookup.bpf.c). */
-export const steeringProgram = 'mr_sk_lookup';
-export const steeringCookieMark = 0x6d696c6c72616365n;
+/** The constant in the programs that every pod has copies of, in the place of its cookie (bpf/lib/cookie.bpf.h). */
+export const podCookieMark = 0x6d696c6c72616365n;

@@ -4,12 +4,13 @@ import type { Logger } from '../../base/log.ts';
 import type { Link } from '../../kernel/index.ts';
 import { BpfObject, cgroupId } from '../../kernel/index.ts';
 import type { Attachment } from './attachments.ts';
-import { cgroupAttachments, steeringProgram } from './attachments.ts';
+import { cgroupAttachments } from './attachments.ts';
 import type { DataPlaneMaps } from './maps.ts';
 import { mapNames, openMaps } from './maps.ts';
 import type { Pins } from './pins.ts';
 import { pinnedCookies, pinsAt, preparePins } from './pins.ts';
-import { attachSteering, detachSteering, isSteeringAttached, openIfThere } from './pod-steering.ts';
+import type { NetnsTarget } from './pod-programs.ts';
+import { attachPodProgram, detachPodProgram, openIfThere, podPrograms } from './pod-programs.ts';
 import type { TableChange } from './table-writer.ts';
 import { removePodTables, writePodTables } from './table-writer.ts';
 import type { PodTables } from './tables.ts';
@@ -24,11 +25,9 @@ export interface DataPlaneOptions {
   readonly log: Logger;
 }
 
-/** A network namespace as the data path needs it. */
-export interface NetnsTarget {
-  readonly fd: number;
-  readonly cookie: bigint;
-  readonly inode: bigint;
+/** What an enrolment changed: rows, and the programs that had to be attached anew. */
+export interface PodChange extends TableChange {
+  readonly attached: readonly string[];
 }
 
 /**
@@ -108,29 +107,29 @@ export class DataPlane implements AsyncDisposable {
   }
 
   /**
-   * Writes a pod's rows and sees to its sk_lookup program: `attach` puts this build's copy in place, `keep` leaves the one that is there,
-   * `detach` makes sure that there is none. Idempotent.
+   * Brings a pod's rows, and the programs that are its own, to what `tables` say. `replace` puts this build's copies of the programs in place,
+   * `repair` only those that are gone. Idempotent.
    */
-  async enrol(netns: NetnsTarget, tables: PodTables, steering: 'attach' | 'keep' | 'detach'): Promise<TableChange> {
-    const change = writePodTables(this.maps, tables);
-    if (steering === 'attach') await attachSteering(this.#object, this.pins, netns);
-    if (steering === 'detach') await detachSteering(this.pins, netns.cookie);
-    return change;
+  async enrol(netns: NetnsTarget, tables: PodTables, mode: 'replace' | 'repair' = 'replace'): Promise<PodChange> {
+    const rows = writePodTables(this.maps, tables);
+    const attached: string[] = [];
+    for (const program of podPrograms) {
+      if (!program.isWanted(tables.pod)) await detachPodProgram(this.pins, netns.cookie, program.name);
+      else if (await attachPodProgram(this.#object, this.pins, netns, program, mode)) attached.push(program.name);
+    }
+    return { ...rows, attached };
   }
 
   /** Ends a pod's redirection and removes all of its rows. */
   async release(cookie: bigint): Promise<void> {
     removePodTables(this.maps, cookie);
-    await detachSteering(this.pins, cookie);
+    for (const { name } of podPrograms) await detachPodProgram(this.pins, cookie, name);
   }
 
   /** The cookies of all pods that the tables or the pinned links know. */
   async knownCookies(): Promise<ReadonlySet<bigint>> {
-    return new Set([...this.maps.pods.keys(), ...(await pinnedCookies(this.pins, steeringProgram))]);
-  }
-
-  isSteeringAttached(netns: NetnsTarget): boolean {
-    return isSteeringAttached(this.pins, netns);
+    const pinned = await Promise.all(podPrograms.map(({ name }) => pinnedCookies(this.pins, name)));
+    return new Set([...this.maps.pods.keys(), ...pinned.flat()]);
   }
 
   /** The counters by name, summed over the CPUs. */

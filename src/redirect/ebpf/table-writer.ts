@@ -1,4 +1,4 @@
-import type { Port, PortKey, Range, RangeKey } from '../../abi/gen/index.ts';
+import type { Group, GroupKey, Port, PortKey, Range, RangeKey } from '../../abi/gen/index.ts';
 import type { BpfMap } from '../../kernel/index.ts';
 import type { DataPlaneMaps } from './maps.ts';
 import type { PodTables } from './tables.ts';
@@ -16,25 +16,35 @@ export interface TableChange {
 export function writePodTables(maps: DataPlaneMaps, tables: PodTables): TableChange {
   const ranges = difference(maps.ranges, tables.cookie, tables.ranges);
   const ports = difference(maps.ports, tables.cookie, tables.ports);
+  const groups = difference(maps.groups, tables.cookie, tables.groups);
   maps.ranges.setMany(ranges.write);
   maps.ports.setMany(ports.write);
+  maps.groups.setMany(groups.write);
   const before = maps.pods.get(tables.cookie);
   const podChanged = before === null || fingerprint(before) !== fingerprint(tables.pod);
   if (podChanged) maps.pods.set(tables.cookie, tables.pod);
-  const removed = maps.ranges.deleteMany(ranges.remove) + maps.ports.deleteMany(ports.remove);
-  return { written: ranges.write.length + ports.write.length + (podChanged ? 1 : 0), removed };
+  const removed = maps.ranges.deleteMany(ranges.remove) + maps.ports.deleteMany(ports.remove) + maps.groups.deleteMany(groups.remove);
+  return { written: ranges.write.length + ports.write.length + groups.write.length + (podChanged ? 1 : 0), removed };
 }
 
 /** Removes every row of a pod: its own first, which ends the redirection. */
 export function removePodTables(maps: DataPlaneMaps, cookie: bigint): void {
   maps.pods.delete(cookie);
-  maps.ranges.deleteMany([...maps.ranges.keys()].filter((key) => key.cookie === cookie));
-  maps.ports.deleteMany([...maps.ports.keys()].filter((key) => key.cookie === cookie));
+  removeRows(maps.ranges, cookie);
+  removeRows(maps.ports, cookie);
+  removeRows(maps.groups, cookie);
+  removeRows(maps.listenerAddrs, cookie);
+  removeRows(maps.dnsServers, cookie);
+  removeRows(maps.dnsQueries, cookie);
+  removeRows(maps.dnsReplies, cookie);
   for (const key of [...maps.listeners.keys()].filter((key) => key.cookie === cookie)) maps.listeners.delete(key);
-  maps.listenerAddrs.deleteMany([...maps.listenerAddrs.keys()].filter((key) => key.cookie === cookie));
 }
 
-function difference<K extends RangeKey | PortKey, V extends Range | Port>(
+function removeRows<K extends { readonly cookie: bigint }, V>(map: BpfMap<K, V>, cookie: bigint): void {
+  map.deleteMany([...map.keys()].filter((key) => key.cookie === cookie));
+}
+
+function difference<K extends RangeKey | PortKey | GroupKey, V extends Range | Port | Group>(
   map: BpfMap<K, V>,
   cookie: bigint,
   wanted: readonly (readonly [K, V])[],
@@ -43,7 +53,7 @@ function difference<K extends RangeKey | PortKey, V extends Range | Port>(
   for (const [key, value] of map.entries()) if (key.cookie === cookie) current.set(fingerprint(key), [key, value]);
   const write = wanted.filter(([key, value]) => {
     const known = current.get(fingerprint(key));
-    return known === undefined || known[1].flags !== value.flags;
+    return known === undefined || fingerprint(known[1]) !== fingerprint(value);
   });
   const kept = new Set(wanted.map(([key]) => fingerprint(key)));
   const remove = [...current].filter(([print]) => !kept.has(print)).map(([, [key]]) => key);

@@ -1,10 +1,11 @@
-import type { Pod, Port, PortKey, Range, RangeKey } from '../../abi/gen/index.ts';
+import type { Group, GroupKey, Pod, Port, PortKey, Range, RangeKey } from '../../abi/gen/index.ts';
 import { PodFlags, PortFlags, Size } from '../../abi/gen/index.ts';
 import { UserError } from '../../base/errors.ts';
 import type { IpAddress } from '../../pods/address.ts';
 import { mapIp } from '../../pods/address.ts';
 import { translateIds } from '../../pods/ids.ts';
 import type { Cidr, PodRequest, RedirectConfig } from '../../pods/types.ts';
+import type { NetnsView } from './netns-view.ts';
 import { compileRanges, includesLoopback } from './ranges.ts';
 
 /** Every table row that the programs need of one pod. */
@@ -13,16 +14,13 @@ export interface PodTables {
   readonly pod: Pod;
   readonly ranges: readonly (readonly [RangeKey, Range])[];
   readonly ports: readonly (readonly [PortKey, Port])[];
+  readonly groups: readonly (readonly [GroupKey, Group])[];
 }
 
 /** What is known of a pod when its tables are made. */
-export interface PodFacts {
+export interface PodFacts extends NetnsView {
   readonly name: string;
   readonly cookie: bigint;
-  /** The addresses that it is known by, primary first: of its interfaces, without loopback's and link-local ones. */
-  readonly addresses: readonly IpAddress[];
-  /** Every address that is local in its namespace. */
-  readonly localAddresses: readonly IpAddress[];
   readonly backend: PodRequest['backend'];
   /** false: no redirection, only service translation. */
   readonly meshed: boolean;
@@ -50,14 +48,15 @@ export function compileTables(facts: PodFacts, config: RedirectConfig): PodTable
       outboundPort: config.outboundPort,
       inboundPort: config.inboundPort,
       tunnelPort: config.tunnelPort,
+      dnsPort: config.dns.kind === 'off' ? 0 : config.dns.port,
       addr4: primary(facts.addresses, 4),
       addr6: primary(facts.addresses, 6),
+      excludedInterfaces: interfaceIndices(facts, redirected ? config.excludeInterfaces : []),
+      reroutedInterfaces: interfaceIndices(facts, redirected ? config.rerouteInterfaces : []),
     },
-    ranges: compileRanges(redirected ? config : nothing(config), facts.localAddresses.map(hostRange)).map(({ cidr, flags }) => [
-      rangeKey(facts.cookie, cidr),
-      { flags },
-    ]),
+    ranges: compileRanges(redirected ? config : nothing(config), facts).map(({ cidr, flags }) => [rangeKey(facts.cookie, cidr), { flags }]),
     ports: redirected ? compilePorts(facts.cookie, config) : [],
+    groups: redirected ? compileGroups(facts, config) : [],
   };
 }
 
@@ -71,12 +70,17 @@ function flagsOf(facts: PodFacts, config: RedirectConfig): number {
   if (config.ipv6) flags |= PodFlags.IPV6;
   if (includesLoopback(config)) flags |= PodFlags.LOOPBACK_INCLUDED;
   if (facts.spread6) flags |= PodFlags.SPREAD6;
+  if (config.dns.kind !== 'off') flags |= PodFlags.DNS;
+  if (config.dns.kind === 'all') flags |= PodFlags.DNS_ALL;
+  if (config.ownerGroups.kind === 'only') flags |= PodFlags.GROUPS | PodFlags.GROUPS_ONLY;
+  if (config.ownerGroups.kind === 'all' && config.ownerGroups.except.length > 0) flags |= PodFlags.GROUPS;
+  if (config.interceptionMode === 'TPROXY') flags |= PodFlags.TPROXY;
   return flags;
 }
 
 /** An unmeshed pod has no lists, only its own addresses. */
 function nothing(config: RedirectConfig): RedirectConfig {
-  return { ...config, outboundRanges: { kind: 'all' }, outboundRangesExcluded: [] };
+  return { ...config, outboundRanges: { kind: 'all' }, outboundRangesExcluded: [], excludeInterfaces: [], dns: { kind: 'off' } };
 }
 
 /** Ids of the pod as kernel ids. An id that its user namespace does not map belongs to nobody, so it is left out. */
@@ -102,8 +106,22 @@ function primary(addresses: readonly IpAddress[], family: 4 | 6): Uint8Array {
   return first === undefined ? noAddress : mapIp(first);
 }
 
-function hostRange(address: IpAddress): Cidr {
-  return { family: address.family, address: address.bytes, prefix: address.family === 4 ? 32 : 128 };
+/** Names that the pod does not have are passed over, as iptables would: the interface may come later. */
+function interfaceIndices(facts: PodFacts, names: readonly string[]): number[] {
+  const indices = names.flatMap((name) => facts.interfaces.get(name) ?? []);
+  if (indices.length > Size.INTERFACES) {
+    throw new UserError(
+      'ANNOTATION_INVALID',
+      `Cannot enrol ${facts.name} because it names too many interfaces: ${indices.length}, at most ${Size.INTERFACES}`,
+      { cure: 'Name fewer interfaces.' },
+    );
+  }
+  return Array.from({ length: Size.INTERFACES }, (_, index) => indices[index] ?? 0);
+}
+
+function compileGroups(facts: PodFacts, config: RedirectConfig): readonly (readonly [GroupKey, Group])[] {
+  const gids = config.ownerGroups.kind === 'only' ? config.ownerGroups.gids : config.ownerGroups.except;
+  return translateIds(facts.uidMap, gids).map((gid) => [{ cookie: facts.cookie, gid }, { listed: 1 }]);
 }
 
 /** prefixlen counts family and cookie (96 bits) and, for IPv4, the 96 bits of ::ffff:0:0/96 (bpf/abi/pod.h). */
