@@ -66,9 +66,9 @@ static __always_inline struct mr_address mr_proxy_address(struct bpf_sock_addr *
 			return source;
 		}
 	}
-	/* sk_lookup finds the proxy's listener wherever that is bound; without it the address must be right */
+	/* a listener that is bound to one address is reached there alone */
 	listener = bpf_map_lookup_elem(&mr_listener_addrs, &lk);
-	if (listener && !(pod->flags & MR_POD_INBOUND_LOOKUP))
+	if (listener)
 		return mr_load(listener->addr);
 	if (ipv4)
 		return mr_spread4(&f->dst, f->dport);
