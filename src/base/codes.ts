@@ -50,8 +50,6 @@ export const errorCodes = {
   // the mesh
   MESH_INVALID: 'a mesh resource cannot be translated',
   CERTIFICATE_AUTHORITY: 'the certificate authority of the lab is damaged, expired or of another trust domain',
-  // the demo
-  DEMO_DIFFERS: 'a step of the demo showed something else than expected',
 } as const;
 
 export type ErrorCode = keyof typeof errorCodes;
