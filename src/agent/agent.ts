@@ -3,9 +3,8 @@ import { dirname } from 'node:path';
 import { Abi } from '../abi/gen/index.ts';
 import type { Route } from '../api/server.ts';
 import { serveUnixSocket } from '../api/server.ts';
-import type { AgentStatus, ServiceEntry } from '../api/types.ts';
+import type { AgentStatus } from '../api/types.ts';
 import { Cleanup } from '../base/cleanup.ts';
-import { UserError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { closeFd, createCgroup, enableStats, FdPoller } from '../kernel/index.ts';
 import { DataPlane } from '../redirect/ebpf/data-plane.ts';
@@ -14,6 +13,8 @@ import type { AgentConfig } from './config.ts';
 import { logEvents } from './events.ts';
 import { PodManager } from './pod-manager.ts';
 import { parsePodRequest } from './pod-request.ts';
+import { alreadyRunning, assertNotRunning } from './running.ts';
+import { parseServices } from './service-request.ts';
 import { DesiredPods } from './state.ts';
 import { mapStatus, programStatus } from './status.ts';
 
@@ -23,6 +24,8 @@ import { mapStatus, programStatus } from './status.ts';
  */
 export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSignal): Promise<void> {
   const startedAt = new Date(performance.timeOrigin).toISOString();
+  // before anything in the kernel is touched: the programs and the ring are the other one's
+  await assertNotRunning(config, 'start the agent');
   await mkdir(dirname(config.socket), { recursive: true, mode: 0o700 });
   createCgroup(config.cgroup);
   await using cleanup = new Cleanup();
@@ -66,15 +69,9 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
     'GET /v1/pods': async () => pods.status(),
     'PUT /v1/pods': async ({ body }) => pods.enrol(parsePodRequest(body)),
     'DELETE /v1/pods/': async ({ parameter }) => pods.release(parameter),
-    'PUT /v1/services': async ({ body }) => services.write(body as readonly ServiceEntry[]),
+    'PUT /v1/services': async ({ body }) => services.write(parseServices(body)),
   };
-  const running = new UserError(
-    'AGENT_RUNNING',
-    `Cannot start the agent because another one of this instance answers on ${config.socket}`,
-    {
-      cure: 'Stop that one first, or choose another name with --instance.',
-    },
-  );
+  const running = alreadyRunning(config, 'start the agent');
   const server = await serveUnixSocket({ socketPath: config.socket, routes, running, log });
   cleanup.defer(() => server.close());
   log.info({ durationMs: readyAfterMs, path: config.pins, reason: plane.adopted ? 'adopted' : 'fresh' }, 'agent is ready');

@@ -101,16 +101,19 @@ export class PodManager implements AsyncDisposable {
   /** Compares the kernel with what should be there and mends it. Cheap: some hundred microseconds a pod. */
   reconcile(): Promise<void> {
     return this.#inTurn(async () => {
-      for (const program of this.#plane.ensureAttached('repair')) this.#noteRepair(`program ${program} attached again`);
+      for (const program of this.#plane.ensureAttached('repair')) this.#noteRepair(`${program} put back`);
       await this.#followNamespaces();
       for (const { pod } of this.#held.values()) {
-        const change = await this.#plane.enrol(pod.netns, tablesOf(pod), 'repair');
-        for (const program of change.attached) this.#noteRepair(`program ${program} of ${pod.request.name} attached again`);
-        if (change.written + change.removed > 0)
-          this.#noteRepair(`${change.written + change.removed} rows of ${pod.request.name} put right`);
-        await this.#adopt(pod);
+        await this.#mend(pod).catch((err: unknown) => this.#log.error({ pod: pod.request.name, err }, 'a pod could not be mended'));
       }
     });
+  }
+
+  async #mend(pod: EnrolledPod): Promise<void> {
+    const change = await this.#plane.enrol(pod.netns, tablesOf(pod), 'repair');
+    for (const program of change.attached) this.#noteRepair(`${program} of ${pod.request.name} put back`);
+    if (change.written + change.removed > 0) this.#noteRepair(`${change.written + change.removed} rows of ${pod.request.name} put right`);
+    await this.#adopt(pod);
   }
 
   async #enrolNow(request: PodRequest): Promise<PodStatus> {
@@ -118,6 +121,15 @@ export class PodManager implements AsyncDisposable {
     const netns = openNetns(request.netns);
     const before = this.#held.get(request.name);
     try {
+      if (netns.inode === (await stat('/proc/self/ns/net', { bigint: true })).ino) {
+        throw new UserError(
+          'NETNS_INVALID',
+          `Cannot enrol ${request.name} because its network namespace is the agent's own: ${request.netns}`,
+          {
+            cure: 'Name the namespace of the pod; a pod on the network of its host cannot be redirected.',
+          },
+        );
+      }
       const twin = [...this.#held.values()].find(({ pod }) => pod.netns.cookie === netns.cookie && pod.request.name !== request.name);
       if (twin !== undefined) {
         throw new UserError(
@@ -200,7 +212,7 @@ export class PodManager implements AsyncDisposable {
 
   /** Rows of namespaces that ended while no agent was there. Those that live are kept: an agent that lost its list must not open a bypass. */
   async #forgetEnded(): Promise<void> {
-    const alive = await livingCookies();
+    const alive = new Set([...(await livingCookies()), ...[...this.#held.values()].map(({ pod }) => pod.netns.cookie)]);
     for (const cookie of await this.#plane.knownCookies()) {
       if (alive.has(cookie)) continue;
       await this.#plane.release(cookie);

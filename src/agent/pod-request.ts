@@ -19,7 +19,7 @@ export function parsePodRequest(body: unknown): PodRequest {
   const [issue] = parsed.error.issues;
   throw new UserError(
     'USAGE',
-    `Cannot enrol a pod because the request is wrong: ${issue?.path.join('.') ?? 'body'}: ${issue?.message ?? 'not an object'}`,
+    `Cannot enrol a pod because the request is wrong: ${issue?.path.join('.') || 'body'}: ${issue?.message ?? 'not an object'}`,
     {
       cure: 'Send an object with name, netns, labels, annotations, uidMap, meshed and backend (src/pods/types.ts).',
     },

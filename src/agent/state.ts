@@ -2,6 +2,7 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Logger } from '../base/log.ts';
 import type { PodRequest } from '../pods/types.ts';
+import { parsePodRequest } from './pod-request.ts';
 
 /**
  * What the agent was asked to enrol, on disk, so that a new agent knows it before anybody asks again. It is only the wish: whether a pod is
@@ -15,7 +16,7 @@ export class DesiredPods {
     this.#path = path;
   }
 
-  /** Reads the file; a missing one is an empty wish, a damaged one is set aside as `.damaged` and reported. */
+  /** Reads the file; a missing one is an empty wish. A damaged one is set aside as `.damaged` and reported; the pods in it that are whole count. */
   static async open(path: string, log: Logger): Promise<DesiredPods> {
     const desired = new DesiredPods(path);
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
@@ -24,12 +25,29 @@ export class DesiredPods {
       throw error;
     });
     try {
-      for (const pod of JSON.parse(text) as PodRequest[]) desired.#pods.set(pod.name, pod);
+      const damage = desired.#read(JSON.parse(text));
+      if (damage !== null) throw damage;
     } catch (err) {
       await rename(path, `${path}.damaged`);
       log.error({ err, path }, 'the list of desired pods is damaged and was set aside');
+      await desired.#save();
     }
     return desired;
+  }
+
+  /** Takes over what is a pod; returns what was wrong with the last one that is none. */
+  #read(list: unknown): unknown {
+    if (!Array.isArray(list)) return new TypeError('no list of pods');
+    let damage: unknown = null;
+    for (const entry of list) {
+      try {
+        const pod = parsePodRequest(entry);
+        this.#pods.set(pod.name, pod);
+      } catch (error) {
+        damage = error;
+      }
+    }
+    return damage;
   }
 
   get(name: string): PodRequest | null {

@@ -3,9 +3,12 @@ import { Cleanup } from '../../src/base/cleanup.ts';
 import { closeFd, localAddress, peerAddress } from '../../src/kernel/index.ts';
 import { libc } from '../../src/kernel/libc.ts';
 import { counted, enrolPod } from '../support/enrolment.ts';
-import { createPodNetwork, type PodNetwork } from '../support/network.ts';
-import { application, connectOn, dial, dialOn, endpoint, endpointText, type Listener, listen, proxy, root, socketAs } from '../support/tcp.ts';
-import { createTestNode, type TestNode } from '../support/test-node.ts';
+import type { PodNetwork } from '../support/network.ts';
+import { createPodNetwork } from '../support/network.ts';
+import type { Listener } from '../support/tcp.ts';
+import { application, connectOn, dial, dialOn, endpoint, endpointText, listen, proxy, root, socketAs } from '../support/tcp.ts';
+import type { TestNode } from '../support/test-node.ts';
+import { createTestNode } from '../support/test-node.ts';
 
 const cleanup = new Cleanup();
 let node: TestNode;
@@ -87,9 +90,9 @@ describe('the table of original destinations', () => {
       expect(await connectOn(fd, `203.0.113.${last}:80`)).toBeNull();
       reset(fd);
     }
-    await expect.poll(() => outbound.accepted.slice(-5).map(({ original }) => original)).toEqual(
-      ['1', '2', '3', '4', '5'].map((last) => `203.0.113.${last}:80`),
-    );
+    await expect
+      .poll(() => outbound.accepted.slice(-5).map(({ original }) => original))
+      .toEqual(['1', '2', '3', '4', '5'].map((last) => `203.0.113.${last}:80`));
     expect(outbound.accepted.slice(-5).map(({ peer }) => peer)).toEqual(Array.from({ length: 5 }, () => '[::ffff:10.9.0.2]:5558'));
     expect(underway()).toBe(0);
   });
@@ -109,10 +112,12 @@ describe('a socket that connects twice', () => {
     const fd = socketAs(network.pod, application, tcp4);
     expect(await connectOn(fd, '203.0.113.5:80')).toBeNull();
     disconnect(fd);
-    expect(await counted(node.plane, 'PEER_ANSWERED', async () => {
-      expect(await connectOn(fd, '127.0.0.1:8080')).toBeNull();
-      expect(endpointText(peerAddress(fd))).toBe('127.0.0.1:8080');
-    })).toBe(0);
+    expect(
+      await counted(node.plane, 'PEER_ANSWERED', async () => {
+        expect(await connectOn(fd, '127.0.0.1:8080')).toBeNull();
+        expect(endpointText(peerAddress(fd))).toBe('127.0.0.1:8080');
+      }),
+    ).toBe(0);
     closeFd(fd);
   });
 

@@ -7,11 +7,13 @@ import { UserError } from '../../src/base/errors.ts';
 import { createCgroup, Link, moveToCgroup, removeCgroup } from '../../src/kernel/index.ts';
 import { cgroupAttachments } from '../../src/redirect/ebpf/attachments.ts';
 import { mapNames } from '../../src/redirect/ebpf/maps.ts';
-import { counted, enrolPod, podTables } from '../support/enrolment.ts';
 import { startDialling } from '../support/dialling-process.ts';
-import { createPodNetwork, type PodNetwork } from '../support/network.ts';
+import { counted, enrolPod, podTables } from '../support/enrolment.ts';
+import type { PodNetwork } from '../support/network.ts';
+import { createPodNetwork } from '../support/network.ts';
 import { application, dial, listen, proxy, root } from '../support/tcp.ts';
-import { createTestNode, type TestNode } from '../support/test-node.ts';
+import type { TestNode } from '../support/test-node.ts';
+import { createTestNode } from '../support/test-node.ts';
 
 const cleanup = new Cleanup();
 let node: TestNode;
@@ -173,7 +175,11 @@ describe('a pod', () => {
   });
 
   it('is steered by the program that was there before when it is enrolled with keep', async () => {
-    await node.plane.enrol(network.pod.handle, podTables(network.pod, { annotations: { 'traffic.sidecar.istio.io/includeInboundPorts': '9' } }), 'keep');
+    await node.plane.enrol(
+      network.pod.handle,
+      podTables(network.pod, { annotations: { 'traffic.sidecar.istio.io/includeInboundPorts': '9' } }),
+      'keep',
+    );
     expect(await counted(node.plane, 'INBOUND_DIRECT', () => outside())).toBe(1);
     expect(await outside('10.9.0.2:9')).toBe('inbound');
   });
