@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { isSteered } from '../../test/support/enrolment.ts';
 import { startListening } from '../../test/support/listening-process.ts';
 import type { PodNetwork, TestNetns } from '../../test/support/network.ts';
 import { createPodNetwork } from '../../test/support/network.ts';
@@ -96,7 +97,7 @@ describe('enrol()', () => {
     expect(await dialled()).toBe('real');
     await pods.enrol(request(network.pod, { meshed: false }));
     expect(await dialled()).toBe('real');
-    expect(node.plane.isSteeringAttached(network.pod.handle)).toBe(false);
+    expect(isSteered(node.plane, network.pod)).toBe(false);
     await pods.enrol(request(network.pod));
     expect(await dialled()).toBe('ECONNREFUSED');
     expect(pods.status()).toHaveLength(1);
@@ -212,7 +213,7 @@ describe('reconcile()', () => {
     await pods.reconcile();
     expect(await dialled()).toBe('ECONNREFUSED');
     expect((await dial(network.outside, root, '10.9.0.2:8080')).answer).toBe('ECONNREFUSED');
-    expect(node.plane.isSteeringAttached(network.pod.handle)).toBe(true);
+    expect(isSteered(node.plane, network.pod)).toBe(true);
     expect(pods.drift.repaired).toBe(4);
   });
 

@@ -8,7 +8,7 @@ import { createCgroup, Link, moveToCgroup, removeCgroup } from '../../src/kernel
 import { cgroupAttachments } from '../../src/redirect/ebpf/attachments.ts';
 import { mapNames } from '../../src/redirect/ebpf/maps.ts';
 import { startDialling } from '../support/dialling-process.ts';
-import { counted, enrolPod, podTables } from '../support/enrolment.ts';
+import { counted, enrolPod, isSteered, podTables } from '../support/enrolment.ts';
 import type { PodNetwork } from '../support/network.ts';
 import { createPodNetwork } from '../support/network.ts';
 import { application, dial, listen, proxy, root } from '../support/tcp.ts';
@@ -52,9 +52,9 @@ describe('DataPlane.open()', () => {
     expect(links().map(({ id }) => id)).toEqual(before.map(({ id }) => id));
     // its own programs are in place, on the links and maps of the one before
     expect(links().map(({ programId }) => programId)).not.toEqual(before.map(({ programId }) => programId));
-    expect(plane.isSteeringAttached(network.pod.handle)).toBe(true);
+    expect(isSteered(node.plane, network.pod)).toBe(true);
     expect([await inside(), await outside()]).toEqual(['outbound', 'inbound']);
-    await expect(plane.enrol(network.pod.handle, podTables(network.pod), 'attach')).resolves.toEqual({ written: 0, removed: 0 });
+    await expect(plane.enrol(network.pod.handle, podTables(network.pod))).resolves.toEqual({ written: 0, removed: 0, attached: [] });
   });
 
   it('fails no connection when programs are replaced while connections are made', async () => {
@@ -62,7 +62,7 @@ describe('DataPlane.open()', () => {
     await using fromOutside = await startDialling(network.outside, root, ['10.9.0.2:8080']);
     for (let round = 0; round < 8; round += 1) {
       const plane = await node.reopen();
-      await plane.enrol(network.pod.handle, podTables(network.pod), 'attach');
+      await plane.enrol(network.pod.handle, podTables(network.pod));
     }
     const answers = { ...(await fromInside.stop()), ...(await fromOutside.stop()) };
     expect(Object.keys(answers).sort()).toEqual(['10.9.0.1 80 outbound', '10.9.0.2 8080 inbound', '2001:db8::1 80 outbound']);
@@ -135,8 +135,8 @@ describe('DataPlane.ensureAttached()', () => {
     }
     expect([await inside(), await outside()]).toEqual(['real', 'ECONNREFUSED']);
     expect(node.plane.ensureAttached('repair')).toEqual([...mapNames, ...cgroupAttachments.map(({ program }) => program)]);
-    expect(node.plane.isSteeringAttached(network.pod.handle)).toBe(false);
-    await node.plane.enrol(network.pod.handle, podTables(network.pod), 'attach');
+    expect(isSteered(node.plane, network.pod)).toBe(false);
+    await node.plane.enrol(network.pod.handle, podTables(network.pod));
     expect([await inside(), await outside()]).toEqual(['outbound', 'inbound']);
     expect((await node.reopen()).adopted).toBe(true);
   });
@@ -174,11 +174,11 @@ describe('a pod', () => {
     expect([await inside(), await outside()]).toEqual(['outbound', 'inbound']);
   });
 
-  it('is steered by the program that was there before when it is enrolled with keep', async () => {
+  it('is steered by the program that was there before when it is only mended', async () => {
     await node.plane.enrol(
       network.pod.handle,
       podTables(network.pod, { annotations: { 'traffic.sidecar.istio.io/includeInboundPorts': '9' } }),
-      'keep',
+      'repair',
     );
     expect(await counted(node.plane, 'INBOUND_DIRECT', () => outside())).toBe(1);
     expect(await outside('10.9.0.2:9')).toBe('inbound');

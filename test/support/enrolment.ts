@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs';
 import type { Counter, Event } from '../../src/abi/gen/index.ts';
 import { eventSize, readEvent } from '../../src/abi/gen/index.ts';
-import { FdPoller, watchRing } from '../../src/kernel/index.ts';
+import { FdPoller, Link, watchRing } from '../../src/kernel/index.ts';
 import { redirectConfigFromAnnotations } from '../../src/pods/annotations.ts';
 import type { RedirectConfig } from '../../src/pods/types.ts';
 import type { DataPlane } from '../../src/redirect/ebpf/data-plane.ts';
@@ -41,6 +42,15 @@ export async function enrolPod(plane: DataPlane, pod: TestNetns, wanted: Enrolme
     if (problem !== null) throw new Error(problem);
   }
   await plane.enrol(pod.handle, podTables(pod, wanted));
+}
+
+/** Whether the pod's own sk_lookup program is pinned and hangs on that very namespace. */
+export function isSteered(plane: DataPlane, pod: TestNetns): boolean {
+  const path = plane.pins.link('mr_sk_lookup', pod.handle.cookie);
+  if (!existsSync(path)) return false;
+  using link = Link.open(path);
+  const { target } = link.info();
+  return target.kind === 'netns' && BigInt(target.inode) === pod.handle.inode;
 }
 
 /** What the kernel says of one pod through the ring, until this is closed. */
