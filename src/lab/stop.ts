@@ -5,7 +5,7 @@ import { findCgroup2 } from '../kernel/index.ts';
 import { LabClient } from './client.ts';
 import { removeLeftovers } from './leftovers.ts';
 import { lockOwner } from './lock.ts';
-import { signalProcess } from './node/processes.ts';
+import { processStartTime, signalProcess } from './node/processes.ts';
 import { labPaths } from './paths.ts';
 
 const politeMs = 15_000;
@@ -41,7 +41,7 @@ export async function stopLab(instance: string): Promise<'stopped' | 'cleaned' |
 async function ends(lock: string, owner: number, withinMs: number): Promise<boolean> {
   const deadline = performance.now() + withinMs;
   while (performance.now() < deadline) {
-    if (lockOwner(lock) !== owner && !existsSync(`/proc/${owner}`)) return true;
+    if (lockOwner(lock) !== owner && processStartTime(owner) === null) return true;
     await delay(pollMs);
   }
   return false;

@@ -147,7 +147,8 @@ export class ControlPlane {
   async #issue(spiffeId: string): Promise<Identity> {
     const now = new Date();
     const certificate = await issueWorkloadCertificate(this.#authority, { spiffeId, now, lifetimeMs: this.#options.certificateMs });
-    const wait = Math.min(Math.max(rotationDelay(certificate.notBefore, certificate.notAfter, now), shortestRotationMs), longestTimerMs);
+    // From now, not from notBefore: that lies two minutes back for clocks that go wrong, which is more than a short life.
+    const wait = Math.min(Math.max(rotationDelay(now, certificate.notAfter, now), shortestRotationMs), longestTimerMs);
     const timer = setTimeout(() => this.#rotate(spiffeId), wait);
     if (this.#closed) clearTimeout(timer);
     return { certificate, timer };

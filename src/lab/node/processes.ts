@@ -17,12 +17,16 @@ export async function clearCgroup(path: string): Promise<void> {
   removeCgroup(path);
 }
 
-/** A process's start time in clock ticks since boot; with its id it names the process for good. null: no such process. */
+/**
+ * A process's start time in clock ticks since boot; with its id it names the process for good. null: no such process, or one that has ended and
+ * waits for its parent to notice.
+ */
 export function processStartTime(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The name in brackets may hold anything; field 22 is the 20th after its closing bracket.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' || fields[0] === 'X' ? null : (fields[19] ?? null);
   } catch {
     // No such process.
     return null;
