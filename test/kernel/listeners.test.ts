@@ -153,21 +153,18 @@ describe('listeners of the proxy', () => {
 });
 
 describe('a proxy that listens on loopback alone', () => {
-  it.each<[backend: 'sk_lookup' | 'bind', address: string, v4: RegExp, v6: RegExp]>([
-    ['sk_lookup', 'wherever it was dialled', /^127\.\d+\.\d+\.\d+:15001$/, /^\[fd6d:696c:6c72:6163:[0-9a-f:]+\]:15001$/],
-    ['bind', 'at its own address', /^127\.0\.0\.1:15001$/, /^\[::1\]:15001$/],
-  ])(
-    'sees where applications and istio-validation wanted to go when the back end is %s, %s (OUT-26)',
-    async (backend, _address, v4, v6) => {
+  it.each(['sk_lookup', 'bind'] as const)(
+    'is dialled there and sees where applications and istio-validation wanted to go when the back end is %s (OUT-26)',
+    async (backend) => {
       await enrolPod(node.plane, network.pod, { backend });
-      for (const [loopback, outside, passthrough, local] of [
-        ['127.0.0.1', '203.0.113.5', '127.0.0.6', v4],
-        ['[::1]', '[2001:db8::5]', '[::6]', v6],
+      for (const [loopback, outside, passthrough] of [
+        ['127.0.0.1', '203.0.113.5', '127.0.0.6'],
+        ['[::1]', '[2001:db8::5]', '[::6]'],
       ] as const) {
         await using outbound = await listen(network.pod, proxy, 'outbound', `${loopback}:15001`);
         await using inbound = await listen(network.pod, proxy, 'inbound', `${loopback}:15006`);
         expect(await answerTo(`${outside}:80`)).toBe('outbound');
-        expect(outbound.accepted).toMatchObject([{ local: expect.stringMatching(local), original: `${outside}:80` }]);
+        expect(outbound.accepted).toMatchObject([{ local: `${loopback}:15001`, original: `${outside}:80` }]);
         expect((await dial(network.pod, proxy, `${passthrough}:15002`, { from: `${loopback}:0` })).answer).toBe('inbound');
         expect(inbound.accepted).toMatchObject([{ original: `${passthrough}:15002` }]);
       }
