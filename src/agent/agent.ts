@@ -11,6 +11,7 @@ import { DataPlane } from '../redirect/ebpf/data-plane.ts';
 import { ServiceWriter } from '../redirect/ebpf/service-writer.ts';
 import type { AgentConfig } from './config.ts';
 import { logEvents } from './events.ts';
+import { probeMachine } from './machine.ts';
 import { PodManager } from './pod-manager.ts';
 import { parsePodRequest } from './pod-request.ts';
 import { alreadyRunning, assertNotRunning } from './running.ts';
@@ -37,7 +38,8 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
   const plane = cleanup.use(await DataPlane.open({ elf, cgroup: config.cgroup, pins: config.pins, log }));
   const desired = await DesiredPods.open(config.state, log);
   const poller = cleanup.use(new FdPoller());
-  const pods = cleanup.use(new PodManager(plane, desired, poller, log));
+  const machine = await probeMachine();
+  const pods = cleanup.use(new PodManager(plane, machine, desired, poller, log));
   cleanup.use(logEvents(poller, plane, (cookie) => pods.nameOf(cookie), log));
   await pods.restore();
   const services = new ServiceWriter(plane.maps);
@@ -56,6 +58,7 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
       pins: config.pins,
       abiVersion: Abi.VERSION,
       rssBytes: process.memoryUsage.rss(),
+      redirectMode: machine.choice,
       programs: await programStatus(plane),
       maps: mapStatus(plane),
       counters,

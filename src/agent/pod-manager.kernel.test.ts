@@ -15,6 +15,7 @@ import { Cleanup } from '../base/cleanup.ts';
 import { silentLogger } from '../base/log.ts';
 import { FdPoller, openNetns } from '../kernel/index.ts';
 import type { PodRequest } from '../pods/types.ts';
+import type { Machine } from './machine.ts';
 import { PodManager } from './pod-manager.ts';
 import { DesiredPods } from './state.ts';
 
@@ -46,10 +47,13 @@ afterEach(async () => {
   for (const cookie of await node.plane.knownCookies()) await node.plane.release(cookie);
 });
 
+/** A machine that has everything. */
+const machine: Machine = { choice: { backend: 'sk_lookup', reason: 'a test' }, tcx: true };
+
 /** A manager on the node's data plane and the test's list, as an agent that has just started has it. */
 async function manager(): Promise<PodManager> {
   const poller = perTest.use(new FdPoller());
-  return perTest.use(new PodManager(node.plane, await DesiredPods.open(state, silentLogger), poller, silentLogger));
+  return perTest.use(new PodManager(node.plane, machine, await DesiredPods.open(state, silentLogger), poller, silentLogger));
 }
 
 function request(netns: TestNetns | string, wanted: Partial<PodRequest> = {}): PodRequest {

@@ -4,17 +4,21 @@ import { UserError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { FdPoller } from '../kernel/index.ts';
 import { openNetns, watchAddresses } from '../kernel/index.ts';
-import { redirectConfigFromAnnotations } from '../pods/annotations.ts';
 import { validatePodName } from '../pods/name.ts';
 import type { PodRequest } from '../pods/types.ts';
 import type { DataPlane } from '../redirect/ebpf/data-plane.ts';
 import { adoptListeners } from '../redirect/ebpf/listeners.ts';
 import { sameView, viewNetns } from '../redirect/ebpf/netns-view.ts';
-import { ensureSpreadRoute } from '../redirect/ebpf/spread-route.ts';
 import type { EnrolledPod } from './enrolled-pod.ts';
 import { statusOf, tablesOf } from './enrolled-pod.ts';
 import { livingCookies } from './living-namespaces.ts';
+import type { Machine } from './machine.ts';
+import { applyPodRules, removePodRules, rulesOf } from './pod-rules.ts';
+import { preparePod } from './prepare-pod.ts';
 import type { DesiredPods } from './state.ts';
+
+/** How many pods have their rules compared in one round of three seconds. */
+const rulesPerTurn = 8;
 
 interface Held {
   readonly pod: EnrolledPod;
@@ -25,6 +29,7 @@ interface Held {
 /** Enrols and releases pods: what is desired on one side, the kernel on the other. Calls are done one after another. */
 export class PodManager implements AsyncDisposable {
   readonly #plane: DataPlane;
+  readonly #machine: Machine;
   readonly #desired: DesiredPods;
   readonly #log: Logger;
   readonly #poller: FdPoller;
@@ -32,9 +37,11 @@ export class PodManager implements AsyncDisposable {
   #queue: Promise<unknown> = Promise.resolve();
   #repaired = 0;
   #lastRepair: string | null = null;
+  #rulesCursor = -1;
 
-  constructor(plane: DataPlane, desired: DesiredPods, poller: FdPoller, log: Logger) {
+  constructor(plane: DataPlane, machine: Machine, desired: DesiredPods, poller: FdPoller, log: Logger) {
     this.#plane = plane;
+    this.#machine = machine;
     this.#desired = desired;
     this.#poller = poller;
     this.#log = log;
@@ -106,6 +113,7 @@ export class PodManager implements AsyncDisposable {
       for (const { pod } of this.#held.values()) {
         await this.#mend(pod).catch((err: unknown) => this.#log.error({ pod: pod.request.name, err }, 'a pod could not be mended'));
       }
+      await this.#mendRules().catch((err: unknown) => this.#log.error({ err }, 'the rules of a pod could not be mended'));
     });
   }
 
@@ -116,20 +124,20 @@ export class PodManager implements AsyncDisposable {
     await this.#adopt(pod);
   }
 
+  /** Rules are listed by starting processes, so only some pods at a time have theirs looked at. */
+  async #mendRules(): Promise<void> {
+    const byRules = [...this.#held.values()].filter(({ pod }) => rulesOf(pod) !== null);
+    for (let count = 0; count < Math.min(rulesPerTurn, byRules.length); count += 1) {
+      this.#rulesCursor = (this.#rulesCursor + 1) % byRules.length;
+      const pod = byRules[this.#rulesCursor]?.pod;
+      if (pod !== undefined && (await applyPodRules(pod, pod))) this.#noteRepair(`rules of ${pod.request.name} put right`);
+    }
+  }
+
   async #enrolNow(request: PodRequest): Promise<PodStatus> {
-    const config = redirectConfigFromAnnotations(request.name, request.annotations);
     const netns = openNetns(request.netns);
     const before = this.#held.get(request.name);
     try {
-      if (netns.inode === (await stat('/proc/self/ns/net', { bigint: true })).ino) {
-        throw new UserError(
-          'NETNS_INVALID',
-          `Cannot enrol ${request.name} because its network namespace is the agent's own: ${request.netns}`,
-          {
-            cure: 'Name the namespace of the pod; a pod on the network of its host cannot be redirected.',
-          },
-        );
-      }
       const twin = [...this.#held.values()].find(({ pod }) => pod.netns.cookie === netns.cookie && pod.request.name !== request.name);
       if (twin !== undefined) {
         throw new UserError(
@@ -141,20 +149,9 @@ export class PodManager implements AsyncDisposable {
           },
         );
       }
-      const view = viewNetns(netns);
-      const wantsSpread =
-        request.meshed && request.backend !== 'iptables' && config.ipv6 && view.addresses.some(({ family }) => family === 6);
-      const spreadProblem = wantsSpread ? await ensureSpreadRoute(request.netns) : null;
-      const problems = spreadProblem === null ? [] : [`IPv6 connections share one set of ports: ${spreadProblem}`];
-      const pod: EnrolledPod = {
-        request,
-        config,
-        netns,
-        view,
-        spread6: wantsSpread && spreadProblem === null,
-        problems,
-      };
+      const pod = await preparePod(request, netns, this.#machine);
       await this.#plane.enrol(netns, tablesOf(pod), 'replace');
+      await applyPodRules(pod, before?.pod.netns.cookie === netns.cookie ? before.pod : null);
       const watch = watchAddresses(netns, this.#poller, () => this.#namespaceChanged(request.name));
       this.#held.set(request.name, { pod, watch });
       if (before !== undefined) await this.#replace(before, pod);
@@ -177,6 +174,9 @@ export class PodManager implements AsyncDisposable {
     this.#held.delete(held.pod.request.name);
     held.watch[Symbol.dispose]();
     await this.#plane.release(held.pod.netns.cookie);
+    await removePodRules(held.pod).catch((err: unknown) =>
+      this.#log.warn({ pod: held.pod.request.name, err }, 'the rules of a pod stay behind'),
+    );
     held.pod.netns.close();
   }
 
@@ -204,7 +204,7 @@ export class PodManager implements AsyncDisposable {
   }
 
   async #adopt(pod: EnrolledPod): Promise<void> {
-    if (!pod.request.meshed || pod.request.backend === 'iptables') return;
+    if (!pod.request.meshed || pod.backend === 'iptables') return;
     const { netns } = pod;
     const count = await adoptListeners(this.#plane.maps, { cookie: netns.cookie, netnsInode: netns.inode, pod: tablesOf(pod).pod });
     if (count > 0) this.#log.info({ pod: pod.request.name, count }, 'listeners of the proxy adopted');

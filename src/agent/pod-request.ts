@@ -9,7 +9,7 @@ const schema = z.strictObject({
   annotations: z.record(z.string(), z.string()),
   uidMap: z.string().nullable(),
   meshed: z.boolean(),
-  backend: z.enum(['sk_lookup', 'bind', 'iptables']),
+  backend: z.enum(['auto', 'sk_lookup', 'bind', 'iptables']),
 });
 
 /** A call's body as a request to enrol a pod. Throws UserError USAGE naming the field. */

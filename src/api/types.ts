@@ -1,4 +1,4 @@
-import type { PodRequest } from '../pods/types.ts';
+import type { Backend } from '../pods/types.ts';
 
 /**
  * The agent's local API: JSON over HTTP on a unix socket (/run/millrace/INSTANCE/agent.sock, mode 0600).
@@ -37,7 +37,8 @@ export interface PodStatus {
   readonly netns: string;
   /** The network namespace cookie, decimal: it does not fit a JSON number. */
   readonly cookie: string;
-  readonly backend: PodRequest['backend'];
+  /** `auto` only while the pod is absent. */
+  readonly backend: Backend | 'auto';
   readonly meshed: boolean;
   readonly addresses: readonly string[];
   readonly listeners: readonly ListenerStatus[];
@@ -79,6 +80,8 @@ export interface AgentStatus {
   readonly pins: string;
   readonly abiVersion: number;
   readonly rssBytes: number;
+  /** Who redirects pods that ask for `auto`, and why nobody better. */
+  readonly redirectMode: { readonly backend: Backend; readonly reason: string };
   readonly programs: readonly ProgramStatus[];
   readonly maps: readonly MapStatus[];
   readonly counters: Readonly<Record<string, number>>;

@@ -17,5 +17,10 @@ export const commands = [
   entry('lab exec', 'run a command inside a container', async () => (await import('./lab-exec.ts')).labExec),
   entry('lab down', 'stop a lab and remove everything it made', async () => (await import('./lab-down.ts')).labDown),
   entry('lab daemon', 'the process behind a lab (started by lab up)', async () => (await import('./lab-daemon.ts')).labDaemon),
+  entry(
+    'conformance',
+    'hold redirection to its contract, row by row, with real packets',
+    async () => (await import('./conformance.ts')).conformance,
+  ),
   entry('redirect rules', 'print the iptables rules of a configuration', async () => (await import('./redirect-rules.ts')).redirectRules),
 ];

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { exitCodes, UserError } from '../base/errors.ts';
+import type { PodRequest } from '../pods/types.ts';
 import { defineCommand } from './command.ts';
 import { checkInstance, instanceOption } from './instance.ts';
 
@@ -17,7 +18,12 @@ export const podAdd = defineCommand({
     },
     label: { kind: 'list', value: 'K=V', summary: 'a label of the pod' },
     'uid-map': { kind: 'text', value: 'FILE', summary: "the pod's /proc/PID/uid_map where it has a user namespace of its own" },
-    inbound: { kind: 'choice', choices: ['sk_lookup', 'bind'], default: 'sk_lookup', summary: 'how inbound connections reach the proxy' },
+    backend: {
+      kind: 'choice',
+      choices: ['auto', 'sk_lookup', 'bind', 'iptables'],
+      default: 'auto',
+      summary: "who redirects: eBPF with one of two ways inbound, or Istio's rules; auto asks the kernel",
+    },
     instance: instanceOption('default'),
   },
   examples: ['millrace pod add demo/web --netns /run/netns/web --annotation traffic.sidecar.istio.io/excludeInboundPorts=9090'],
@@ -36,13 +42,17 @@ export const podAdd = defineCommand({
       annotations: pairs('annotation', options.annotation),
       uidMap: options['uid-map'] === null ? null : await readMap(options['uid-map']),
       meshed: true,
-      backend: options.inbound === 'bind' ? 'bind' : 'sk_lookup',
+      backend: backendOf(options.backend),
     });
-    stdout.write(`${status.name} enrolled, cookie ${status.cookie}\n`);
+    stdout.write(`${status.name} enrolled, redirected by ${status.backend}, cookie ${status.cookie}\n`);
     for (const problem of status.problems) stdout.write(`  ${problem}\n`);
     return exitCodes.done;
   },
 });
+
+function backendOf(choice: string): PodRequest['backend'] {
+  return choice === 'sk_lookup' || choice === 'bind' || choice === 'iptables' ? choice : 'auto';
+}
 
 function pairs(option: string, texts: readonly string[]): Record<string, string> {
   return Object.fromEntries(

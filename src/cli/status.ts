@@ -21,6 +21,7 @@ function describe(status: AgentStatus): string {
   return [
     `agent ${status.instance} ${status.version}, pid ${status.pid}, ${Math.round(status.rssBytes / 1024 / 1024)} MiB, since ${status.startedAt}\n`,
     `redirecting after ${status.readyAfterMs} ms, ${status.adopted ? 'took over the pins of an earlier agent' : 'fresh start'}\n`,
+    `redirectMode auto is ${status.redirectMode.backend}: ${status.redirectMode.reason}\n`,
     `cgroup ${status.cgroup}\npins ${status.pins} (layout ${status.abiVersion})\n`,
     `drift repaired ${status.drift.repaired}${status.drift.last === null ? '' : `, last: ${status.drift.last}`}; events lost ${status.lostEvents}\n\n`,
     formatTable(status.pods, [

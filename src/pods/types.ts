@@ -10,9 +10,12 @@ export interface PodRequest {
   readonly uidMap: string | null;
   /** false: known (names, service translation) but not redirected. */
   readonly meshed: boolean;
-  /** Who redirects: our programs, or rules of iptables in the pod (then the programs leave captured flows alone). */
-  readonly backend: 'sk_lookup' | 'bind' | 'iptables';
+  /** `auto`: the best that the kernel can do, by probes. */
+  readonly backend: Backend | 'auto';
 }
+
+/** Who redirects: our programs, with one of two ways inbound, or Istio's rules in the pod (then the programs leave captured flows alone). */
+export type Backend = 'sk_lookup' | 'bind' | 'iptables';
 
 /** A port number, 1–65535. */
 export type Port = number;

@@ -1,6 +1,3 @@
-import { redirectConfigFromAnnotations } from '../../pods/annotations.ts';
-import { fromRedirectConfig } from '../../redirect/iptables/from-redirect-config.ts';
-import { applyRules } from '../../redirect/iptables/index.ts';
 import type { LabOptions } from '../api.ts';
 import type { PodIdentity } from '../pods/pod.ts';
 import type { NodeAgentPort } from './node-agent.ts';
@@ -19,10 +16,6 @@ export async function redirectPod(request: {
 }): Promise<void> {
   const { pod, netns, agent, options, signal } = request;
   const name = `${pod.namespace}/${pod.name}`;
-  const byRules = options.redirect === 'iptables';
-  if (byRules && pod.injected) {
-    await applyRules({ netns }, fromRedirectConfig(redirectConfigFromAnnotations(name, pod.annotations), { dualStack: true }), { signal });
-  }
   await agent.enrol(
     {
       name,
@@ -31,7 +24,7 @@ export async function redirectPod(request: {
       annotations: pod.annotations,
       uidMap: null,
       meshed: pod.injected,
-      backend: byRules ? 'iptables' : options.inbound,
+      backend: options.redirect === 'iptables' ? 'iptables' : options.inbound,
     },
     signal,
   );

@@ -4,7 +4,7 @@ import { UserError } from '../../base/errors.ts';
 import type { IpAddress } from '../../pods/address.ts';
 import { mapIp } from '../../pods/address.ts';
 import { translateIds } from '../../pods/ids.ts';
-import type { Cidr, PodRequest, RedirectConfig } from '../../pods/types.ts';
+import type { Backend, Cidr, RedirectConfig } from '../../pods/types.ts';
 import type { NetnsView } from './netns-view.ts';
 import { compileRanges, includesLoopback } from './ranges.ts';
 
@@ -21,7 +21,7 @@ export interface PodTables {
 export interface PodFacts extends NetnsView {
   readonly name: string;
   readonly cookie: bigint;
-  readonly backend: PodRequest['backend'];
+  readonly backend: Backend;
   /** false: no redirection, only service translation. */
   readonly meshed: boolean;
   /** The text of /proc/PID/uid_map where the pod has a user namespace; ids of `config` are then ids in there. */

@@ -10,7 +10,7 @@ export {
 } from './conntrack.ts';
 export { conntrackEntries } from './conntrack-listing.ts';
 export { formatPlan, formatRule, formatRuleSet } from './format.ts';
-export type { fromRedirectConfig } from './from-redirect-config.ts';
+export { fromRedirectConfig } from './from-redirect-config.ts';
 export { type InspectOptions, inspect, type RuleState } from './inspect.ts';
 export type { NetnsTarget } from './netns.ts';
 export { type RuleListing, type RuleListings, ruleSetsEmpty } from './rule-listing.ts';

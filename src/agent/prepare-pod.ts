@@ -1,0 +1,42 @@
+import { stat } from 'node:fs/promises';
+import { UserError } from '../base/errors.ts';
+import type { NetnsHandle } from '../kernel/index.ts';
+import { redirectConfigFromAnnotations } from '../pods/annotations.ts';
+import type { PodRequest, RedirectConfig } from '../pods/types.ts';
+import { viewNetns } from '../redirect/ebpf/netns-view.ts';
+import { ensureSpreadRoute, spread6Prefix } from '../redirect/ebpf/spread-route.ts';
+import type { EnrolledPod } from './enrolled-pod.ts';
+import type { Machine } from './machine.ts';
+
+/**
+ * Everything that enrolling a pod needs to know, out of the request, the namespace and the machine. What the machine cannot do is left out and
+ * named in `problems`. Throws UserError ANNOTATION_INVALID, NETNS_INVALID for the agent's own namespace.
+ */
+export async function preparePod(request: PodRequest, netns: NetnsHandle, machine: Machine): Promise<EnrolledPod> {
+  await refuseOwnNamespace(request, netns);
+  const problems: string[] = [];
+  const backend = request.backend === 'auto' ? machine.choice.backend : request.backend;
+  const byPrograms = request.meshed && backend !== 'iptables';
+  const config = withoutImpossible(redirectConfigFromAnnotations(request.name, request.annotations), byPrograms, machine, problems);
+  const view = viewNetns(netns);
+  let spread6 = byPrograms && config.ipv6 && view.addresses.some(({ family }) => family === 6);
+  if (spread6) {
+    const problem = await ensureSpreadRoute(request.netns);
+    if (problem !== null) problems.push(`IPv6 connections share one set of ports, because ${spread6Prefix} has no route: ${problem}`);
+    spread6 = problem === null;
+  }
+  return { request, backend, config, netns, view, spread6, problems };
+}
+
+function withoutImpossible(config: RedirectConfig, byPrograms: boolean, machine: Machine, problems: string[]): RedirectConfig {
+  if (!byPrograms || config.dns.kind === 'off' || machine.tcx) return config;
+  problems.push('DNS is not captured: it needs tcx (Linux 6.6)');
+  return { ...config, dns: { kind: 'off' } };
+}
+
+async function refuseOwnNamespace(request: PodRequest, netns: NetnsHandle): Promise<void> {
+  if (netns.inode !== (await stat('/proc/self/ns/net', { bigint: true })).ino) return;
+  throw new UserError('NETNS_INVALID', `Cannot enrol ${request.name} because its network namespace is the agent's own: ${request.netns}`, {
+    cure: 'Name the namespace of the pod; a pod on the network of its host cannot be redirected.',
+  });
+}
