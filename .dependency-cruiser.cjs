@@ -8,6 +8,7 @@ const allowed = {
   manifests: ['pods', 'base'],
   pods: ['kernel', 'base'],
   api: ['pods', 'base'],
+  conformance: ['redirect', 'pods', 'kernel', 'abi', 'api', 'base'],
   redirect: ['pods', 'kernel', 'abi', 'api', 'base'],
   mesh: ['manifests', 'pods', 'base'],
   lab: ['mesh', 'redirect', 'api', 'pods', 'manifests', 'kernel', 'base'],
@@ -18,7 +19,7 @@ const allowed = {
 const direction = Object.entries(allowed).map(([folder, others]) => ({
   name: `direction-${folder}`,
   severity: 'error',
-  comment: `src/${folder} may import ${others.length === 0 ? 'nothing of ours' : others.join(', ')}: dependencies run one way, cli → agent → lab → {redirect, mesh} → {manifests, pods, api} → kernel → {abi, base}, so that a part can be read and tested without the ones above it.`,
+  comment: `src/${folder} may import ${others.length === 0 ? 'nothing of ours' : others.join(', ')}: dependencies run one way, cli → {agent, conformance} → lab → {redirect, mesh} → {manifests, pods, api} → kernel → {abi, base}, so that a part can be read and tested without the ones above it.`,
   from: { path: `^src/${folder}/`, pathNot: '\\.test\\.ts$' },
   to: { path: '^src/', pathNot: `^src/(${[folder, ...others].join('|')})/` },
 }));

@@ -11,6 +11,7 @@ const AF_UNIX = 1;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const SHUT_WR = 1;
+const MSG_DONTWAIT = 0x40;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 
 /** struct pollfd of poll.h. */
@@ -63,7 +64,7 @@ export function receiveBytes(fd: number, room = 2048): Received | null {
   const address = Buffer.alloc(128);
   const size = Buffer.alloc(4);
   size.writeUInt32LE(address.length);
-  const length = unlessEmpty(() => check(libc().recvfrom(fd, data, room, 0, address, size), `recv(${fd})`));
+  const length = unlessEmpty(() => check(libc().recvfrom(fd, data, room, MSG_DONTWAIT, address, size), `recv(${fd})`));
   if (length === null) return null;
   return { data: data.subarray(0, length), from: decodeSockaddr(address.subarray(0, size.readUInt32LE(0))) };
 }

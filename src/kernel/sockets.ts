@@ -14,7 +14,9 @@ const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_ERROR = 4;
+const SO_LINGER = 13;
 const SO_REUSEPORT = 15;
+const SO_SNDTIMEO = 21;
 const SO_MARK = 36;
 const SO_NETNS_COOKIE = 71;
 const SOL_IP = 0;
@@ -22,6 +24,8 @@ const SOL_IPV6 = 41;
 const SO_ORIGINAL_DST = 80;
 const IPV6_V6ONLY = 26;
 const EPOLLOUT = 4;
+const F_GETFL = 3;
+const F_SETFL = 4;
 
 const socketKinds = { tcp: SOCK_STREAM, udp: SOCK_DGRAM, raw: SOCK_RAW } as const;
 
@@ -61,7 +65,7 @@ export function openSocket(options: SocketOptions): number {
     }
     if (options.mark !== undefined) setSocketNumber(fd, SOL_SOCKET, SO_MARK, options.mark, 'SO_MARK');
     if (options.bind !== undefined) bindSocket(fd, options.bind);
-    if (options.listen !== undefined) check(libc().listen(fd, options.listen), `listen(${fd})`);
+    if (options.listen !== undefined) listenSocket(fd, options.listen);
     if (options.connect !== undefined) connectSocket(fd, options.connect);
     return fd;
   } catch (error) {
@@ -76,6 +80,11 @@ export function bindSocket(fd: number, address: SocketAddress): void {
   check(libc().bind(fd, bytes, bytes.length), `bind(${fd}, port ${address.port})`);
 }
 
+/** listen(2). @throws SysError EADDRINUSE */
+export function listenSocket(fd: number, backlog: number): void {
+  check(libc().listen(fd, backlog), `listen(${fd})`);
+}
+
 /** connect(2) of a non-blocking socket: returns while the connection is being made. @throws SysError for what fails at once (EPERM, EADDRNOTAVAIL) */
 export function connectSocket(fd: number, address: SocketAddress): void {
   const bytes = encodeSockaddr(address);
@@ -84,6 +93,23 @@ export function connectSocket(fd: number, address: SocketAddress): void {
   } catch (error) {
     if (!isSysError(error, 'EINPROGRESS')) throw error;
   }
+}
+
+/** Makes a socket block its thread in connect() and send(), for `timeoutMs` at most (SO_SNDTIMEO). @throws SysError */
+export function setSocketBlocking(fd: number, timeoutMs: number): void {
+  const time = Buffer.alloc(16);
+  time.writeBigInt64LE(BigInt(Math.floor(timeoutMs / 1000)), 0);
+  time.writeBigInt64LE(BigInt((timeoutMs % 1000) * 1000), 8);
+  check(libc().setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, time, time.length), 'setsockopt(SO_SNDTIMEO)');
+  const flags = check(libc().fcntl(fd, F_GETFL, 0), `fcntl(${fd})`);
+  check(libc().fcntl(fd, F_SETFL, flags & ~SOCK_NONBLOCK), `fcntl(${fd})`);
+}
+
+/** Makes close() answer the peer with a reset (SO_LINGER of zero seconds). @throws SysError */
+export function resetOnClose(fd: number): void {
+  const linger = Buffer.alloc(8);
+  linger.writeInt32LE(1, 0);
+  check(libc().setsockopt(fd, SOL_SOCKET, SO_LINGER, linger, linger.length), 'setsockopt(SO_LINGER)');
 }
 
 /** Waits until a connection that was started is made. @throws SysError (ECONNREFUSED, ETIMEDOUT); the abort reason when `signal` aborts */

@@ -1,0 +1,35 @@
+import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findCgroup2, killCgroup, removeCgroup, unmount } from '../kernel/index.ts';
+import { parseMounts } from '../kernel/mount.ts';
+
+const prefix = 'millrace-conformance-';
+
+/** What a run calls its cgroup and (the beginning of) the directory of its bpf file system. */
+export function leftoverNames(pid: number): { readonly cgroup: string; readonly pins: string } {
+  return { cgroup: `${prefix}${pid}`, pins: `${prefix}${pid}-` };
+}
+
+/**
+ * Removes what runs left behind that were killed: their cgroups, with whatever is in them, and their bpf file systems, with every pin. Their
+ * namespaces ended with them. Runs that live are left alone.
+ */
+export async function removeLeftovers(): Promise<void> {
+  const root = findCgroup2();
+  for (const name of readdirSync(root).filter(isOfTheDead)) {
+    await killCgroup(join(root, name));
+    removeCgroup(join(root, name));
+  }
+  const mounted = new Set(parseMounts(readFileSync('/proc/self/mounts', 'utf8')).map(({ target }) => target));
+  for (const name of readdirSync(tmpdir()).filter(isOfTheDead)) {
+    const path = join(tmpdir(), name);
+    if (mounted.has(path)) unmount(path);
+    rmdirSync(path);
+  }
+}
+
+function isOfTheDead(name: string): boolean {
+  const pid = /^millrace-conformance-(\d+)/.exec(name)?.[1];
+  return pid !== undefined && !existsSync(`/proc/${pid}`);
+}

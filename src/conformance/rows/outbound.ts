@@ -1,0 +1,167 @@
+import type { Row } from '../types.ts';
+import { worlds } from '../worlds.ts';
+import { A, app, E, G, inbound, outbound, R, refused, row, server, tcp, U, udp } from './make.ts';
+
+const { standard } = worlds;
+const off = '10.96.5.5:80';
+
+/** A.3: connections out of the pod, with Istio's defaults. */
+export const outboundRows: readonly Row[] = [
+  row(
+    'OUT-01',
+    standard,
+    tcp(A, off),
+    outbound(off, {
+      local: '127.0.0.1:15001',
+      peer: '10.9.0.2:same',
+      clientLocal: '10.9.0.2:*',
+      clientOriginal: off,
+    }),
+  ),
+  row('OUT-01/dual', worlds.dual, tcp(A, off), outbound(off, { peer: '[::ffff:10.9.0.2]:same' })),
+  row('OUT-01/loopback-listener', worlds.loopbackProxy, tcp(A, off), outbound(off, { local: '127.0.0.1:15001', peer: '10.9.0.2:same' })),
+  row('OUT-02', standard, tcp(R, off), outbound(off, { peer: '10.9.0.2:same' })),
+  row('OUT-03', standard, tcp(A, '[::ffff:10.96.5.5]:80'), {
+    reached: 'outbound',
+    original: off,
+    peer: '10.9.0.2:same',
+    clientPeer: '[::ffff:10.96.5.5]:80',
+    clientLocal: '[::ffff:10.9.0.2]:*',
+  }),
+  row('OUT-04', standard, tcp(A, off, { from: '10.9.0.22:0' }), outbound(off, { peer: '10.9.0.22:same', clientLocal: '10.9.0.22:*' })),
+  ...[15001, 15008, 15020, 15021, 15090, 22].map((port) =>
+    row(`OUT-05/${port}`, standard, tcp(A, `10.96.5.5:${port}`), outbound(`10.96.5.5:${port}`)),
+  ),
+  row('OUT-05/closed', standard, tcp(A, '10.96.5.5:81', { closed: true }), outbound('10.96.5.5:81')),
+  row('OUT-06', standard, tcp(A, '10.96.0.10:53'), outbound('10.96.0.10:53')),
+  row('OUT-07', standard, tcp(A, '127.0.0.1:8080'), { ...app, clientPeer: '127.0.0.1:8080' }),
+  row('OUT-07/excluded-port', standard, tcp(A, '127.0.0.1:15020'), app),
+  ...['127.0.0.2', '127.0.0.6', '127.1.2.3'].map((address) => row(`OUT-08/${address}`, standard, tcp(A, `${address}:8080`), app)),
+  row('OUT-09', standard, tcp(A, '10.9.0.2:8080'), { ...app, peer: '10.9.0.2:same', clientPeer: '10.9.0.2:8080' }),
+  row('OUT-09/secondary', standard, tcp(A, '10.9.0.22:8080'), app),
+  row('OUT-09/net1', standard, tcp(A, '10.8.0.2:8080'), app),
+  row('OUT-10', standard, tcp(A, '10.9.0.2:8080', { from: '127.0.0.6:0' }), { ...app, peer: '127.0.0.6:same' }),
+  row('OUT-11/15001', standard, tcp(A, '127.0.0.1:15001'), { reached: 'outbound', original: '127.0.0.1:15001' }),
+  row('OUT-11/15006', standard, tcp(A, '10.9.0.2:15006'), { reached: 'inbound', original: '10.9.0.2:15006' }),
+  row('OUT-12', standard, tcp(E, off), { ...server, peer: '10.9.0.2:same', clientPeer: off }),
+  row('OUT-13', standard, tcp(E, '127.0.0.1:8080'), app),
+  row('OUT-14', standard, tcp(E, '127.0.0.2:8080'), inbound('127.0.0.2:8080')),
+  row(
+    'OUT-15',
+    standard,
+    tcp(E, '10.9.0.2:8080'),
+    inbound('10.9.0.2:8080', {
+      local: '127.0.0.1:15006',
+      peer: '10.9.0.2:same',
+      clientLocal: '10.9.0.2:*',
+    }),
+  ),
+  row('OUT-16/secondary', standard, tcp(E, '10.9.0.22:8080'), inbound('10.9.0.22:8080', { peer: '10.9.0.2:same' })),
+  row('OUT-16/net1', standard, tcp(E, '10.8.0.2:8080'), inbound('10.8.0.2:8080', { peer: '10.8.0.2:same' })),
+  row('OUT-17', standard, tcp(E, '10.9.0.2:8080', { from: '127.0.0.6:0' }), { ...app, peer: '127.0.0.6:same' }),
+  row('OUT-18', standard, tcp(E, '10.9.0.2:15008'), app),
+  ...[15020, 15021, 15090].map((port) => row(`OUT-19/${port}`, standard, tcp(E, `10.9.0.2:${port}`), inbound(`10.9.0.2:${port}`))),
+  row('OUT-20/dns-off', standard, tcp(E, '10.9.0.2:53'), inbound('10.9.0.2:53')),
+  row('OUT-20/dns-servers', worlds.dnsServers, tcp(E, '10.9.0.2:53'), app),
+  row('OUT-20/dns-all', worlds.dnsAll, tcp(E, '10.9.0.2:53'), app),
+  row('OUT-21', worlds.excludeOutboundPorts, tcp(E, '10.9.0.2:9300'), app),
+  row('OUT-22/no-inbound', worlds.inboundNothing, tcp(E, '10.9.0.2:8080'), inbound('10.9.0.2:8080')),
+  row('OUT-22/no-outbound', worlds.includeNothing, tcp(E, '10.9.0.2:8080'), inbound('10.9.0.2:8080')),
+  row('OUT-23', standard, tcp(G, off), server),
+  row('OUT-23/own', standard, tcp(G, '10.9.0.2:8080'), app),
+  row('OUT-23/loopback', standard, tcp(G, '127.0.0.2:8080'), app),
+  row('OUT-24', standard, tcp(U, off), server),
+  row('OUT-24/own', standard, tcp(U, '10.9.0.2:8080'), inbound('10.9.0.2:8080')),
+  row('OUT-25', standard, tcp({ ...A, groups: [1337] }, off), outbound(off)),
+  row('OUT-26', standard, tcp(E, '127.0.0.6:15002', { from: '127.0.0.1:0' }), inbound('127.0.0.6:15002', { peer: '127.0.0.1:same' })),
+  row(
+    'OUT-26/validation',
+    worlds.proxyDown,
+    { kind: 'validation', from: '127.0.0.1:0', to: '127.0.0.6:15002' },
+    {
+      reached: '127.0.0.1:15006',
+      original: '127.0.0.6:15002',
+    },
+  ),
+  row('OUT-27/quic', standard, udp(A, '10.96.5.5:443'), { ...server, source: '10.96.5.5:443', peer: '10.9.0.2:same' }),
+  row('OUT-27/udp', standard, udp(A, '10.96.5.5:53'), { ...server, source: '10.96.5.5:53' }),
+  row('OUT-27/udp-own', standard, udp(A, '10.9.0.2:5000'), app),
+  row('OUT-27/icmp', standard, { kind: 'echo-request', who: A, to: '10.96.5.5:0' }, { reached: 'answered' }),
+  row('OUT-27/sctp', standard, { kind: 'raw-protocol', protocol: 132, to: '10.96.5.5:0' }, server),
+  row('OUT-28', worlds.proxyDown, tcp(A, off), refused),
+  row('OUT-28/mapped', worlds.proxyDown, tcp(A, '[::ffff:10.96.5.5]:80'), refused),
+  row('OUT-28/late', standard, { kind: 'late-proxy', who: A, to: off }, { 'proxy down': 'ECONNREFUSED', 'proxy up': 'outbound' }),
+  row(
+    'OUT-29',
+    standard,
+    { kind: 'established-before', who: A, to: off },
+    {
+      before: 'server',
+      afterwards: 'still here',
+      'next connection': 'outbound',
+    },
+  ),
+  ...(['blocking', 'fast-open-option', 'fast-open-message', 'mptcp'] as const).map((way) =>
+    row(`OUT-30/${way}`, standard, tcp(A, off, { way }), outbound(off, { peer: '10.9.0.2:same' })),
+  ),
+  row('OUT-30/fast-open-own', standard, tcp(E, '10.9.0.2:8080', { way: 'fast-open-message' }), inbound('10.9.0.2:8080')),
+  row('OUT-30/fast-open-direct', standard, tcp(E, off, { way: 'fast-open-message' }), server),
+  row(
+    'OUT-31',
+    standard,
+    {
+      kind: 'same-port',
+      who: A,
+      at: 'pod',
+      from: '10.9.0.2:5555',
+      to: ['10.96.5.5:80', '10.96.5.6:80', '10.96.5.7:80'],
+    },
+    {
+      reached: 'outbound, outbound, outbound',
+      original: '10.96.5.5:80, 10.96.5.6:80, 10.96.5.7:80',
+      port: 'same, other, other',
+      clientLocal: '10.9.0.2:5555, 10.9.0.2:5555, 10.9.0.2:5555',
+    },
+  ),
+  row(
+    'OUT-31/ports',
+    standard,
+    {
+      kind: 'same-port',
+      who: A,
+      at: 'pod',
+      from: '10.9.0.2:5556',
+      to: ['10.96.5.5:80', '10.96.5.5:81', '10.96.5.5:82'],
+    },
+    {
+      reached: 'outbound, outbound, outbound',
+      original: '10.96.5.5:80, 10.96.5.5:81, 10.96.5.5:82',
+      port: 'same, other, other',
+    },
+  ),
+  row(
+    'OUT-31/reset',
+    standard,
+    {
+      kind: 'reset-reuse',
+      who: A,
+      at: 'pod',
+      from: '10.9.0.2:5557',
+      to: ['10.96.5.5:80', '10.96.5.6:80'],
+    },
+    { reached: 'outbound', original: '10.96.5.6:80' },
+  ),
+  ...(['server', 'client'] as const).map((first) =>
+    row(
+      `OUT-01/half-close-${first}`,
+      standard,
+      { kind: 'half-close', who: A, at: 'pod', to: off, first },
+      {
+        reached: 'outbound',
+        'other side sees': 'end',
+        'data afterwards': 'afterwards',
+        'then the closer sees': 'end',
+      },
+    ),
+  ),
+];
