@@ -82,7 +82,7 @@ int mr_getsockopt(struct bpf_sockopt *ctx)
 	if (ctx->optname != MR_SO_ORIGINAL_DST ||
 	    (ctx->level != MR_SOL_IP && ctx->level != MR_SOL_IPV6))
 		goto pass;
-	if (!sk || sk->protocol != IPPROTO_TCP)
+	if (!sk || (sk->protocol != IPPROTO_TCP && sk->protocol != MR_IPPROTO_MPTCP))
 		goto pass;
 	cookie = bpf_get_netns_cookie(ctx);
 	pod = bpf_map_lookup_elem(&mr_pods, &cookie);

@@ -8,6 +8,7 @@
 #include "lib/count.bpf.h"
 #include "lib/dns.bpf.h"
 #include "lib/event.bpf.h"
+#include "lib/mptcp.bpf.h"
 #include "lib/outbound.bpf.h"
 #include "lib/service.bpf.h"
 
@@ -119,7 +120,7 @@ static __always_inline struct mr_socket *mr_socket_of(struct bpf_sock_addr *ctx,
 		return NULL;
 	}
 	/* created before the pod was enrolled: the caller is the best that is known */
-	if (!(s->flags & MR_SOCKET_STAMPED))
+	if (!(s->flags & MR_SOCKET_STAMPED) && !mr_stamp_from_above(ctx->sk, s))
 		mr_stamp(s);
 	return s;
 }
@@ -169,12 +170,8 @@ static __always_inline int mr_connect_udp(struct bpf_sock_addr *ctx, const struc
 	return MR_ALLOW;
 }
 
-/*
- * The decision for one connect(). f has cookie, src, dst and dport; on return dst
- * and dport are where to connect. Returns MR_ALLOW or MR_REFUSE.
- */
-static __always_inline int mr_connect(struct bpf_sock_addr *ctx, struct mr_flow *f,
-				      __u16 bound_port)
+static __always_inline int mr_decide_connect(struct bpf_sock_addr *ctx, struct mr_flow *f,
+					     __u16 bound_port)
 {
 	struct mr_pod *pod = bpf_map_lookup_elem(&mr_pods, &f->cookie);
 	enum mr_outbound way;
@@ -228,6 +225,20 @@ static __always_inline int mr_connect(struct bpf_sock_addr *ctx, struct mr_flow 
 	f->dport = proxy_port;
 	mr_count(mr_way_counter(way));
 	return MR_ALLOW;
+}
+
+/*
+ * The decision for one connect(). f has cookie, src, dst and dport; on return dst
+ * and dport are where to connect. Returns MR_ALLOW or MR_REFUSE.
+ */
+static __always_inline int mr_connect(struct bpf_sock_addr *ctx, struct mr_flow *f,
+				      __u16 bound_port)
+{
+	int verdict = mr_decide_connect(ctx, f, bound_port);
+
+	if (ctx->sk && ctx->type == MR_SOCK_STREAM)
+		mr_tell_above(ctx->sk);
+	return verdict;
 }
 
 #endif
