@@ -10,6 +10,7 @@ enum mr_bind {
 	MR_BIND_AS_IT_IS,
 	MR_BIND_PROXY,
 	MR_BIND_TO_LOOPBACK,
+	MR_BIND_REFUSED,
 };
 
 static __always_inline enum mr_bind mr_decide_bind(struct bpf_sock_addr *ctx,
@@ -25,7 +26,7 @@ static __always_inline enum mr_bind mr_decide_bind(struct bpf_sock_addr *ctx,
 	s = bpf_sk_storage_get(&mr_sockets, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!s) {
 		mr_count(MR_COUNT_ERROR_STORAGE);
-		return MR_BIND_AS_IT_IS;
+		return MR_BIND_REFUSED;
 	}
 	if (!(s->flags & MR_SOCKET_STAMPED))
 		mr_stamp(s);
@@ -52,6 +53,8 @@ int mr_bind4(struct bpf_sock_addr *ctx)
 	case MR_BIND_TO_LOOPBACK:
 		ctx->user_ip4 = bpf_htonl(0x7f000001);
 		break;
+	case MR_BIND_REFUSED:
+		return MR_REFUSE;
 	case MR_BIND_AS_IT_IS:
 		break;
 	}
@@ -88,6 +91,8 @@ int mr_bind6(struct bpf_sock_addr *ctx)
 		ctx->user_ip6[2] = to_ipv4 ? bpf_htonl(0xffff) : 0;
 		ctx->user_ip6[3] = to_ipv4 ? bpf_htonl(0x7f000001) : bpf_htonl(1);
 		break;
+	case MR_BIND_REFUSED:
+		return MR_REFUSE;
 	case MR_BIND_AS_IT_IS:
 		break;
 	}

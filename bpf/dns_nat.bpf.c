@@ -14,6 +14,8 @@
 
 #define MR_PORT_TRIES 8
 #define MR_FIRST_PORT 1024
+/* seconds (of 2^30 ns) after which nobody waits for an answer any more */
+#define MR_ANSWER_TIME 30
 
 /* A UDP packet on lo, as far as it concerns us. */
 struct mr_packet {
@@ -108,6 +110,17 @@ static __always_inline struct mr_address mr_resolver(const struct mr_packet *p)
 	return (struct mr_address){ .word = { 0, 0, 0, bpf_htonl(1) } };
 }
 
+/* A port whose last query is long answered is free again, or one pod's old queries would take them all. */
+static __always_inline int mr_take_over(const struct mr_dns_reply_key *key,
+					const struct mr_dns_reply *back)
+{
+	struct mr_dns_reply *other = bpf_map_lookup_elem(&mr_dns_replies, key);
+
+	if (!other || back->asked - other->asked < MR_ANSWER_TIME)
+		return 0;
+	return !bpf_map_update_elem(&mr_dns_replies, key, back, BPF_ANY);
+}
+
 /*
  * The port under which the resolver sees this client: its own, unless the same
  * port asks another server too. 0 when no port is free.
@@ -116,7 +129,7 @@ static __always_inline __u16 mr_seen_port(__u64 cookie, const struct mr_packet *
 {
 	struct mr_dns_query_key query = { .cookie = cookie, .port = p->sport };
 	struct mr_dns_reply_key reply = { .cookie = cookie };
-	struct mr_dns_reply back = { .port = p->sport };
+	struct mr_dns_reply back = { .port = p->sport, .asked = bpf_ktime_get_ns() >> 30 };
 	struct mr_dns_query *known;
 	struct mr_dns_query seen = {};
 
@@ -134,14 +147,17 @@ static __always_inline __u16 mr_seen_port(__u64 cookie, const struct mr_packet *
 		if (other && other->port == p->sport) {
 			struct mr_address spread = mr_load(other->spread);
 
-			if (mr_is_same(&spread, &p->dst))
+			if (mr_is_same(&spread, &p->dst)) {
+				other->asked = back.asked;
 				return known->seen_port;
+			}
 		}
 	}
 	seen.seen_port = p->sport;
 	for (int i = 0; i < MR_PORT_TRIES; i++) {
 		reply.seen_port = seen.seen_port;
-		if (!bpf_map_update_elem(&mr_dns_replies, &reply, &back, BPF_NOEXIST)) {
+		if (!bpf_map_update_elem(&mr_dns_replies, &reply, &back, BPF_NOEXIST) ||
+		    mr_take_over(&reply, &back)) {
 			bpf_map_update_elem(&mr_dns_queries, &query, &seen, BPF_ANY);
 			return seen.seen_port;
 		}

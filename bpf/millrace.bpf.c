@@ -7,6 +7,7 @@
 #include "getsockopt.bpf.c"
 #include "recvmsg.bpf.c"
 #include "sendmsg.bpf.c"
+#include "setsockopt.bpf.c"
 #include "sk_lookup.bpf.c"
 #include "sock_create.bpf.c"
 #include "sockops.bpf.c"

@@ -23,7 +23,7 @@ static __always_inline int mr_sendmsg(struct bpf_sock_addr *ctx, struct mr_flow 
 	if (!mr_dns_spread(pod, f->cookie, &f->dst, &spread))
 		return MR_REFUSE;
 	if (mr_is_wildcard(&f->src))
-		f->src = mr_load(mr_is_ipv4(&f->dst) ? pod->addr4 : pod->addr6);
+		f->src = f->source;
 	f->dst = spread;
 	f->dport = pod->dns_port;
 	mr_count(MR_COUNT_OUTBOUND_DNS);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* sockops: the original destination changes hands; the proxy's listeners become known. */
+#include "lib/handover.bpf.h"
 #include "lib/listener.bpf.h"
 
 /* Before the SYN: ports are chosen, so the connection has its name. */
@@ -16,7 +17,7 @@ static __always_inline void mr_on_connect(struct bpf_sock_ops *ops)
 	key = mr_client_tuple(ops, bpf_get_netns_cookie(ops));
 	__builtin_memcpy(value.addr, s->origin, 16);
 	value.port = s->origin_port;
-	err = bpf_map_update_elem(&mr_handovers, &key, &value, BPF_ANY);
+	err = mr_put_handover(&key, &value);
 	if (err) {
 		struct mr_address origin = mr_load(s->origin);
 
@@ -57,7 +58,7 @@ static __always_inline void mr_on_accept(struct bpf_sock_ops *ops)
 	} else {
 		mr_count(MR_COUNT_ERROR_STORAGE);
 	}
-	bpf_map_delete_elem(&mr_handovers, &key);
+	mr_drop_handover(&key);
 }
 
 /* A connection that nobody accepted (refused, timed out) takes its entry with it. */
@@ -68,7 +69,7 @@ static __always_inline void mr_on_state(struct bpf_sock_ops *ops)
 	if (ops->args[1] != BPF_TCP_CLOSE)
 		return;
 	key = mr_client_tuple(ops, bpf_get_netns_cookie(ops));
-	bpf_map_delete_elem(&mr_handovers, &key);
+	mr_drop_handover(&key);
 }
 
 SEC("sockops")

@@ -30,7 +30,11 @@ enum mr_counter {
 	MR_COUNT_INBOUND_REROUTED = 20,
 	/* no free port towards the resolver: the query was dropped */
 	MR_COUNT_ERROR_DNS_PORT = 21,
-	MR_COUNT_MAX = 22,
+	/* an option by which packets would go another way than connect() said: refused */
+	MR_COUNT_OPTION_REFUSED = 22,
+	/* a pod said too much within a second, and was not listened to */
+	MR_COUNT_EVENT_SUPPRESSED = 23,
+	MR_COUNT_MAX = 24,
 };
 
 #endif

@@ -51,7 +51,8 @@ struct mr_dns_reply {
 	__u8 spread[16];
 	__u16 port;
 	__u16 pad;
-	__u32 pad2;
+	/* when the last query went this way, in seconds (of 2^30 ns) */
+	__u32 asked;
 };
 _Static_assert(sizeof(struct mr_dns_reply) == 24, "struct mr_dns_reply is ABI");
 

@@ -89,7 +89,10 @@ _Static_assert(sizeof(struct mr_range_key) == 32, "struct mr_range_key is ABI");
 
 struct mr_range {
 	__u32 flags;
+	/* the address that the route to this range speaks from; all zero: the pod's primary one */
+	__u8 source[16];
 };
+_Static_assert(sizeof(struct mr_range) == 20, "struct mr_range is ABI");
 
 enum mr_port_flags {
 	MR_PORT_OUTBOUND_EXCLUDE = 1 << 0,

@@ -9,6 +9,7 @@
 #include "pod.h"
 #include "service.h"
 #include "socket.h"
+#include "usage.h"
 #include "version.h"
 
 enum mr_abi mr_abi;
@@ -43,3 +44,4 @@ struct mr_dns_query_key mr_dns_query_key;
 struct mr_dns_query mr_dns_query;
 struct mr_dns_reply_key mr_dns_reply_key;
 struct mr_dns_reply mr_dns_reply;
+struct mr_usage mr_usage;

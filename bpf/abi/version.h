@@ -17,7 +17,9 @@ enum mr_size {
 	MR_SIZE_RANGES = 131072,
 	MR_SIZE_PORTS = 65536,
 	MR_SIZE_GROUPS = 65536,
-	MR_SIZE_HANDOVERS = 65536,
+	MR_SIZE_HANDOVERS = 131072,
+	/* what one pod may have of them, so that no pod can take all */
+	MR_SIZE_POD_HANDOVERS = 8192,
 	MR_SIZE_LISTENERS = 16384,
 	MR_SIZE_SERVICES = 16384,
 	MR_SIZE_BACKENDS = 131072,
@@ -27,6 +29,8 @@ enum mr_size {
 	MR_SIZE_OWNERS = 8,
 	MR_SIZE_INTERFACES = 8,
 	MR_SIZE_LISTENER_SLOTS = 4,
+	/* events of one kind that one pod may send within a second */
+	MR_SIZE_POD_EVENTS = 32,
 };
 
 #endif

@@ -53,12 +53,10 @@ static __always_inline struct mr_address mr_proxy_address(struct bpf_sock_addr *
 		.port = proxy_port,
 		.family = ipv4 ? 4 : 6,
 	};
-	struct mr_address source = mr_load(ipv4 ? pod->addr4 : pod->addr6);
+	struct mr_address source = f->source;
 	struct mr_listener_addr *listener;
 
-	/* to itself the pod speaks from the address it speaks to, loopback from 127.0.0.1 */
-	if (f->local)
-		source = f->dst;
+	/* loopback is left to the kernel, which speaks from 127.0.0.1 or ::1 */
 	if (mr_is_wildcard(&f->src) && !mr_is_loopback(&source) && !mr_is_wildcard(&source)) {
 		/* a port without an address (bind 0.0.0.0:5555) cannot be rebound: the route must choose the source */
 		if (bound_port || mr_bind_source(ctx, &source)) {
@@ -160,9 +158,9 @@ static __always_inline int mr_connect_udp(struct bpf_sock_addr *ctx, const struc
 	if (!mr_dns_spread(pod, f->cookie, &f->dst, &spread))
 		return MR_REFUSE;
 	mr_remember(s, MR_SOCKET_REDIRECTED, f);
-	source = mr_load(mr_is_ipv4(&f->dst) ? pod->addr4 : pod->addr6);
+	source = f->source;
 	if (!bound_port && mr_is_wildcard(&f->src) && !mr_is_wildcard(&source) &&
-	    mr_bind_source(ctx, &source))
+	    !mr_is_loopback(&source) && mr_bind_source(ctx, &source))
 		mr_count(MR_COUNT_ERROR_SOURCE_BIND);
 	f->dst = spread;
 	f->dport = pod->dns_port;

@@ -11,6 +11,7 @@
 #include "abi/pod.h"
 #include "abi/service.h"
 #include "abi/socket.h"
+#include "abi/usage.h"
 #include "abi/version.h"
 
 /* Every map is pinned under its name; an incompatible change is a new _vN. */
@@ -66,6 +67,14 @@ struct {
 	__type(key, struct mr_tuple);
 	__type(value, struct mr_origin);
 } mr_handovers SEC(".maps");
+
+/* pod -> its share of what all pods use */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MR_SIZE_PODS);
+	__type(key, __u64);
+	__type(value, struct mr_usage);
+} mr_usage SEC(".maps");
 
 /* pod, proxy port -> the proxy's listening sockets */
 struct {

@@ -26,6 +26,8 @@ struct mr_flow {
 	__u32 gid;
 	/* the interface that the socket is bound to; 0: none */
 	__u32 interface;
+	/* the source that the route chooses */
+	struct mr_address source;
 	__u16 dport;
 	__u8 udp;
 	/* through lo: the destination is an address of the pod */
@@ -68,6 +70,23 @@ static __always_inline int mr_is_own_traffic(const struct mr_pod *pod, const str
 	return 1;
 }
 
+/* What the proxy shall see as its client: the address that the pod would have spoken from. */
+static __always_inline void mr_choose_source(const struct mr_pod *pod, struct mr_flow *f,
+					     const struct mr_range *range)
+{
+	/* to itself the pod speaks from the address it speaks to */
+	if (f->local) {
+		f->source = f->dst;
+		return;
+	}
+	if (range) {
+		f->source = mr_load(range->source);
+		if (!mr_is_zero(&f->source))
+			return;
+	}
+	f->source = mr_load(mr_is_ipv4(&f->dst) ? pod->addr4 : pod->addr6);
+}
+
 /*
  * Istio's OUTPUT chain for a new flow, in its order (O0 to O12 of the contract).
  * One owner rule set per proxy uid, then per proxy gid: with several ids an early
@@ -77,13 +96,15 @@ static __always_inline enum mr_outbound mr_decide_outbound(const struct mr_pod *
 							   struct mr_flow *f)
 {
 	__u32 port = mr_port_flags_of(f->cookie, f->dport);
-	__u32 range = mr_range_flags_of(f->cookie, &f->dst);
+	struct mr_range *found = mr_range_of(f->cookie, &f->dst);
+	__u32 range = found ? found->flags : 0;
 	int any = mr_is_wildcard(&f->dst);
 	int loopback = any || (range & MR_RANGE_LOOPBACK);
 	int dns = (pod->flags & MR_POD_DNS) && f->dport == MR_DNS_PORT;
 	int hop;
 
 	f->local = any || (range & MR_RANGE_LOCAL) || mr_is_loopback(&f->dst);
+	mr_choose_source(pod, f, found);
 	hop = f->local && !loopback && !f->udp && f->dport != pod->tunnel_port;
 
 	if (mr_leaves_alone(pod, f, range))

@@ -5,17 +5,22 @@
 #include "lib/address.bpf.h"
 #include "lib/maps.bpf.h"
 
-static __always_inline __u32 mr_range_flags_of(__u64 cookie, const struct mr_address *a)
+static __always_inline struct mr_range *mr_range_of(__u64 cookie, const struct mr_address *a)
 {
 	struct mr_range_key key = {
 		.prefixlen = 32 + 64 + 128,
 		.family = mr_is_ipv4(a) ? 4 : 6,
 		.cookie = cookie,
 	};
-	struct mr_range *range;
 
 	mr_store(key.addr, a);
-	range = bpf_map_lookup_elem(&mr_ranges, &key);
+	return bpf_map_lookup_elem(&mr_ranges, &key);
+}
+
+static __always_inline __u32 mr_range_flags_of(__u64 cookie, const struct mr_address *a)
+{
+	struct mr_range *range = mr_range_of(cookie, a);
+
 	return range ? range->flags : 0;
 }
 

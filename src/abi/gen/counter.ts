@@ -24,6 +24,8 @@ export const Counter = {
   OUTBOUND_DNS: 19,
   INBOUND_REROUTED: 20,
   ERROR_DNS_PORT: 21,
-  MAX: 22,
+  OPTION_REFUSED: 22,
+  EVENT_SUPPRESSED: 23,
+  MAX: 24,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];

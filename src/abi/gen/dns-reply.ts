@@ -4,19 +4,21 @@
 export interface DnsReply {
   readonly spread: Uint8Array;
   readonly port: number;
+  readonly asked: number;
 }
 
 /** Bytes of struct mr_dns_reply. */
 export const dnsReplySize = 24;
 
 /** Byte offsets in struct mr_dns_reply. */
-export const dnsReplyOffsets = { spread: 0, port: 16 } as const;
+export const dnsReplyOffsets = { spread: 0, port: 16, asked: 20 } as const;
 
 /** Reads struct mr_dns_reply; byte arrays are copies. */
 export function readDnsReply(view: DataView, offset = 0): DnsReply {
   return {
     spread: new Uint8Array(view.buffer, view.byteOffset + offset, 16).slice(),
     port: view.getUint16(offset + 16, true),
+    asked: view.getUint32(offset + 20, true),
   };
 }
 
@@ -26,6 +28,7 @@ export function writeDnsReply(view: DataView, offset: number, value: DnsReply): 
   if (value.spread.length !== 16) throw new RangeError(`DnsReply.spread has 16 elements: ${value.spread.length} given`);
   new Uint8Array(view.buffer, view.byteOffset + offset, 16).set(value.spread);
   view.setUint16(offset + 16, value.port, true);
+  view.setUint32(offset + 20, value.asked, true);
 }
 
 /** Size, reader and writer of struct mr_dns_reply together. */

@@ -31,3 +31,4 @@ export * from './size.ts';
 export * from './socket-flags.ts';
 export * from './socket.ts';
 export * from './tuple.ts';
+export * from './usage.ts';

@@ -6,7 +6,8 @@ export const Size = {
   RANGES: 131072,
   PORTS: 65536,
   GROUPS: 65536,
-  HANDOVERS: 65536,
+  HANDOVERS: 131072,
+  POD_HANDOVERS: 8192,
   LISTENERS: 16384,
   SERVICES: 16384,
   BACKENDS: 131072,
@@ -16,5 +17,6 @@ export const Size = {
   OWNERS: 8,
   INTERFACES: 8,
   LISTENER_SLOTS: 4,
+  POD_EVENTS: 32,
 } as const;
 export type Size = (typeof Size)[keyof typeof Size];

@@ -14,6 +14,7 @@ export const cgroupAttachments: readonly Attachment[] = [
   { program: 'mr_sock_create', hook: 'CGROUP_INET_SOCK_CREATE' },
   { program: 'mr_sockops', hook: 'CGROUP_SOCK_OPS' },
   { program: 'mr_getsockopt', hook: 'CGROUP_GETSOCKOPT' },
+  { program: 'mr_setsockopt', hook: 'CGROUP_SETSOCKOPT' },
   { program: 'mr_getpeername4', hook: 'CGROUP_INET4_GETPEERNAME' },
   { program: 'mr_getpeername6', hook: 'CGROUP_INET6_GETPEERNAME' },
   { program: 'mr_recvmsg4', hook: 'CGROUP_UDP4_RECVMSG' },

@@ -20,6 +20,7 @@ import {
   serviceCodec,
   serviceKeyCodec,
   tupleCodec,
+  usageCodec,
 } from '../../abi/gen/index.ts';
 import type { BpfObject } from '../../kernel/index.ts';
 import { mapCodec, u32, u64 } from '../../kernel/index.ts';
@@ -32,6 +33,7 @@ export const mapNames = [
   'mr_groups',
   'mr_sockets',
   'mr_handovers',
+  'mr_usage',
   'mr_listeners',
   'mr_listener_addrs',
   'mr_services',
@@ -54,6 +56,7 @@ export function openMaps(object: BpfObject) {
     ports: object.map('mr_ports', mapCodec(portKeyCodec, portCodec)),
     groups: object.map('mr_groups', mapCodec(groupKeyCodec, groupCodec)),
     handovers: object.map('mr_handovers', mapCodec(tupleCodec, originCodec)),
+    usage: object.map('mr_usage', mapCodec(u64, usageCodec)),
     listeners: object.map('mr_listeners', mapCodec(listenerKeyCodec, u64)),
     listenerAddrs: object.map('mr_listener_addrs', mapCodec(listenerKeyCodec, listenerAddrCodec)),
     services: object.map('mr_services', mapCodec(serviceKeyCodec, serviceCodec)),

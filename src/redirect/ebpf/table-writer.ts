@@ -1,4 +1,4 @@
-import type { Group, GroupKey, Port, PortKey, Range, RangeKey } from '../../abi/gen/index.ts';
+import type { Group, GroupKey, Port, PortKey, Range, RangeKey, Usage } from '../../abi/gen/index.ts';
 import type { BpfMap } from '../../kernel/index.ts';
 import type { DataPlaneMaps } from './maps.ts';
 import type { PodTables } from './tables.ts';
@@ -8,6 +8,12 @@ export interface TableChange {
   readonly written: number;
   readonly removed: number;
 }
+
+const nothingUsed: Usage = {
+  handovers: 0,
+  eventSeconds: Array.from({ length: 8 }, () => 0),
+  eventCounts: Array.from({ length: 8 }, () => 0),
+};
 
 /**
  * Brings the kernel's rows of one pod to `tables`. Rows of addresses and ports come before the pod's own row when it is new, and stale ones
@@ -20,16 +26,19 @@ export function writePodTables(maps: DataPlaneMaps, tables: PodTables): TableCha
   maps.ranges.setMany(ranges.write);
   maps.ports.setMany(ports.write);
   maps.groups.setMany(groups.write);
+  const unmeasured = maps.usage.get(tables.cookie) === null;
+  if (unmeasured) maps.usage.set(tables.cookie, nothingUsed, 'noexist');
   const before = maps.pods.get(tables.cookie);
   const podChanged = before === null || fingerprint(before) !== fingerprint(tables.pod);
   if (podChanged) maps.pods.set(tables.cookie, tables.pod);
   const removed = maps.ranges.deleteMany(ranges.remove) + maps.ports.deleteMany(ports.remove) + maps.groups.deleteMany(groups.remove);
-  return { written: ranges.write.length + ports.write.length + groups.write.length + (podChanged ? 1 : 0), removed };
+  return { written: ranges.write.length + ports.write.length + groups.write.length + (podChanged ? 1 : 0) + (unmeasured ? 1 : 0), removed };
 }
 
 /** Removes every row of a pod: its own first, which ends the redirection. */
 export function removePodTables(maps: DataPlaneMaps, cookie: bigint): void {
   maps.pods.delete(cookie);
+  maps.usage.delete(cookie);
   removeRows(maps.ranges, cookie);
   removeRows(maps.ports, cookie);
   removeRows(maps.groups, cookie);
