@@ -14,6 +14,7 @@ import { viewNetns } from '../redirect/ebpf/netns-view.ts';
 import { ensureSpreadRoute } from '../redirect/ebpf/spread-route.ts';
 import { compileTables } from '../redirect/ebpf/tables.ts';
 import { fromRedirectConfig } from '../redirect/iptables/from-redirect-config.ts';
+import type { IptablesConfig } from '../redirect/iptables/index.ts';
 import { applyRules, removeRules } from '../redirect/iptables/index.ts';
 import { leftoverNames } from './leftovers.ts';
 import type { ScratchNetns } from './network.ts';
@@ -32,15 +33,25 @@ export async function openBackEnd(mode: Mode): Promise<BackEnd> {
 
 const podName = 'conformance/pod';
 
-function configOf(world: World): RedirectConfig {
-  return redirectConfigFromAnnotations(podName, {}, world.config);
+function fullConfig(config: Partial<RedirectConfig>): RedirectConfig {
+  return redirectConfigFromAnnotations(podName, {}, config);
 }
 
 const iptablesBackEnd: BackEnd = {
   redirection: (pod, world) => {
-    const config = fromRedirectConfig(configOf(world));
     const target = { netns: pod.path, ...(world.firstId === null ? {} : { userns: pod.userns }) };
-    return { install: async () => void (await applyRules(target, config)), remove: () => removeRules(target, config) };
+    let installed: IptablesConfig | null = null;
+    return {
+      install: async (other = world.config) => {
+        const config = fromRedirectConfig(fullConfig(other));
+        await applyRules(target, config, installed === null ? {} : { previous: installed });
+        installed = config;
+      },
+      remove: async () => {
+        await removeRules(target, installed);
+        installed = null;
+      },
+    };
   },
   [Symbol.asyncDispose]: () => Promise.resolve(),
 };
@@ -77,7 +88,7 @@ async function openPrograms(mode: 'sk_lookup' | 'bind'): Promise<BackEnd> {
 
 function programs(plane: DataPlane, pod: ScratchNetns, world: World, mode: 'sk_lookup' | 'bind'): Redirection {
   return {
-    install: async () => {
+    install: async (other = world.config) => {
       const problem = await ensureSpreadRoute(pod.path);
       if (problem !== null) throw new MillraceError('SYS', `Cannot prepare the pod for IPv6 because of its routes: ${problem}`);
       const facts = {
@@ -89,7 +100,7 @@ function programs(plane: DataPlane, pod: ScratchNetns, world: World, mode: 'sk_l
         uidMap: world.firstId === null ? null : readFileSync(`/proc/${pod.pid}/uid_map`, 'utf8'),
         spread6: true,
       };
-      await plane.enrol(pod.handle, compileTables(facts, configOf(world)));
+      await plane.enrol(pod.handle, compileTables(facts, fullConfig(other)));
     },
     remove: () => plane.release(pod.handle.cookie),
   };

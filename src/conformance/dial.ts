@@ -1,4 +1,5 @@
-import { closeFd, connectSocket, isSysError, SysError, pollEvents, socketError } from '../kernel/index.ts';
+import { closeFd, connectSocket, isSysError, pollEvents, SysError, socketError } from '../kernel/index.ts';
+import { connectByWorker, hasIoUring } from '../kernel/io-uring.ts';
 import { passDescriptor, sendBytes, waitForSockets } from '../kernel/socket-io.ts';
 import { setSocketBlocking, setSocketNumber } from '../kernel/sockets.ts';
 import { errnoName } from '../kernel/sys-error.ts';
@@ -56,6 +57,7 @@ function clientSocket(stage: Stage, { at, who, to, from, way, reuse }: Wanted): 
     ...(reuse === true ? { reuse } : {}),
     ...(way === 'mptcp' ? { protocol: IPPROTO_MPTCP } : {}),
   } as const;
+  if (way === 'io-uring' && !hasIoUring()) return null;
   try {
     const fd = socketAt(stage, at, who, options);
     if (way !== 'passed') return fd;
@@ -80,7 +82,8 @@ function start(stage: Stage, fd: number, { at, who, to, way = 'plain', caller = 
       asIdentity(ids, () => sendBytes(fd, data, { to: address, flags: MSG_FASTOPEN }));
       return null;
     }
-    asIdentity(ids, () => connectSocket(fd, address));
+    if (way === 'io-uring') asIdentity(ids, () => connectByWorker(fd, address, patience));
+    else asIdentity(ids, () => connectSocket(fd, address));
     // With fast open the SYN waits for the first data.
     if (way === 'fast-open-option') {
       sendBytes(fd, data);

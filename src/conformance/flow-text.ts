@@ -25,7 +25,7 @@ export function flowText(flow: Flow): string {
     case 'options-udp':
       return `SO_ORIGINAL_DST of a UDP socket to ${flow.to}`;
     case 'established-before':
-      return `${ownerText(flow.who)} → ${flow.to} before the pod is redirected`;
+      return `${ownerText(flow.who)} → ${flow.to}, then the pod is redirected${flow.under === null ? '' : ' (before, by a configuration that excludes this)'}`;
     case 'late-proxy':
       return `${ownerText(flow.who)} → ${flow.to} before and after the proxy comes up`;
     case 'validation':
@@ -59,6 +59,7 @@ const wayTexts = {
   'fast-open-option': 'TCP_FASTOPEN_CONNECT',
   'fast-open-message': 'MSG_FASTOPEN',
   mptcp: 'MPTCP socket',
+  'io-uring': 'connected by a kernel worker of io_uring',
   passed: 'socket received by SCM_RIGHTS',
 } as const;
 

@@ -3,15 +3,15 @@ import { flowText } from './flow-text.ts';
 import { unsupported } from './flows/encounter.ts';
 import type { Deviation, Fields, Mode, Row, RowResult, Summary } from './types.ts';
 
-/** Whether an id of a list (`OUT-05`, or `OUT-05/22`) names a row. */
+/** Whether an id of a list names a row: the very same, or the beginning of it before `/*`. */
 export function namesRow(listed: string, id: string): boolean {
-  return listed === id || (!listed.includes('/') && id.startsWith(`${listed}/`));
+  if (!listed.endsWith('/*')) return listed === id;
+  return id === listed.slice(0, -2) || id.startsWith(listed.slice(0, -1));
 }
 
-/** The deviation that covers a row under a mode, or null. A row named in full comes before its whole contract row. */
-export function deviationOf(row: Pick<Row, 'id'>, mode: Mode, known: readonly Deviation[] = deviations): Deviation | null {
-  const covering = known.filter(({ rows, modes }) => modes.includes(mode) && rows.some((listed) => namesRow(listed, row.id)));
-  return covering.find(({ rows }) => rows.includes(row.id)) ?? covering[0] ?? null;
+/** The deviations that a row has under a mode; each is about other fields. */
+export function deviationsOf(id: string, mode: Mode, known: readonly Deviation[] = deviations): readonly Deviation[] {
+  return known.filter(({ rows, modes }) => modes.includes(mode) && rows.some((listed) => namesRow(listed, id)));
 }
 
 /**
@@ -19,14 +19,13 @@ export function deviationOf(row: Pick<Row, 'id'>, mode: Mode, known: readonly De
  * which is gone is a failure too. Pure.
  */
 export function judge(row: Row, mode: Mode, all: Fields, known: readonly Deviation[] = deviations): RowResult {
-  const deviation = deviationOf(row, mode, known);
-  const wanted = deviation === null ? row.expected : { ...row.expected, ...deviation.seen };
-  // Where the connection itself is another, only that is to be compared: there may be nothing else to see.
-  const counting = deviation?.seen.reached === undefined ? Object.keys(wanted) : Object.keys(deviation.seen);
-  const seen = Object.fromEntries(
-    counting.map((field) => [field, all[field] ?? (field === 'reached' ? 'nothing' : `nothing (${all.reached ?? 'not reached'})`)]),
-  );
+  const deviating: Fields = Object.assign({}, ...deviationsOf(row.id, mode, known).map(({ seen }) => seen));
+  const wanted = { ...row.expected, ...deviating };
+  // Where the connection itself is another, only what the deviation names is to be compared: there may be nothing else to see.
+  const counting = Object.keys(deviating.reached === undefined ? wanted : deviating);
+  const seen = Object.fromEntries(counting.map((field) => [field, all[field] ?? `nothing (${all.reached ?? 'not reached'})`]));
   const same = counting.every((field) => seen[field] === wanted[field]);
+  const deviates = Object.keys(deviating).length > 0;
   return {
     id: row.id,
     mode,
@@ -34,7 +33,7 @@ export function judge(row: Row, mode: Mode, all: Fields, known: readonly Deviati
     flow: flowText(row.flow),
     expected: row.expected,
     seen,
-    verdict: all.reached === unsupported ? 'skip' : !same ? 'fail' : deviation === null ? 'pass' : 'deviation',
+    verdict: all.reached === unsupported ? 'skip' : !same ? 'fail' : deviates ? 'deviation' : 'pass',
   };
 }
 

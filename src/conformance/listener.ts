@@ -1,5 +1,5 @@
 import type { SocketAddress } from '../kernel/index.ts';
-import { closeFd, SysError, localAddress, originalDestination, peerAddress, pollEvents, socketOption } from '../kernel/index.ts';
+import { closeFd, localAddress, originalDestination, peerAddress, pollEvents, SysError, socketOption } from '../kernel/index.ts';
 import { acceptSocket, receiveBytes, sendBytes, waitForSockets } from '../kernel/socket-io.ts';
 import { endpointText } from './endpoint.ts';
 

@@ -1,6 +1,7 @@
 import type { SocketOptions } from '../kernel/index.ts';
 import { closeFd, inNetns, isSysError, openSocket } from '../kernel/index.ts';
 import { bindSocket, listenSocket, setSocketNumber } from '../kernel/sockets.ts';
+import type { RedirectConfig } from '../pods/types.ts';
 import { endpoint, socketFamily } from './endpoint.ts';
 import type { Identity } from './identity.ts';
 import { application, asIdentity, proxy, root } from './identity.ts';
@@ -13,7 +14,8 @@ import type { Mode, World } from './types.ts';
 
 /** Who redirects the pod, switched on and off. */
 export interface Redirection {
-  install(): Promise<void>;
+  /** By the configuration of the world, or another one in its place; what is installed already is changed. */
+  install(other?: Partial<RedirectConfig>): Promise<void>;
   remove(): Promise<void>;
 }
 

@@ -47,6 +47,8 @@ function connect({ pod, outside, side }: Places): void {
   // Before the links: new interfaces take the defaults. All off, so that nothing depends on how the machine is set.
   for (const netns of [pod, outside, side]) {
     for (const scope of ['all', 'default', 'lo']) netns.sysctl(`ipv4/conf/${scope}/rp_filter`, '0');
+    // Link-local addresses too must be usable at once: a router asks for its neighbours from them.
+    netns.sysctl('ipv6/conf/default/accept_dad', '0');
   }
   outside.ip(
     lines(

@@ -29,7 +29,7 @@ export interface World {
 }
 
 /** How a client makes its socket and connects it. */
-export type SocketWay = 'plain' | 'blocking' | 'fast-open-option' | 'fast-open-message' | 'mptcp' | 'passed';
+export type SocketWay = 'plain' | 'blocking' | 'fast-open-option' | 'fast-open-message' | 'mptcp' | 'passed' | 'io-uring';
 
 /** One connection. */
 export interface TcpFlow {
@@ -82,8 +82,8 @@ export type Flow =
   | { readonly kind: 'options'; readonly who: Identity; readonly at: Place; readonly to: string }
   /** SO_ORIGINAL_DST on a socket that is not TCP. */
   | { readonly kind: 'options-udp'; readonly to: string }
-  /** A connection from before the pod was redirected. */
-  | { readonly kind: 'established-before'; readonly who: Identity; readonly to: string }
+  /** A connection from before the pod was redirected; `under`: it was, but by a configuration that leaves this connection alone. */
+  | { readonly kind: 'established-before'; readonly who: Identity; readonly to: string; readonly under: Partial<RedirectConfig> | null }
   /** A connection while the proxy is down, and another when it is up. */
   | { readonly kind: 'late-proxy'; readonly who: Identity; readonly to: string }
   /** Istio's own check of a pod, which brings its listeners along. */
@@ -111,7 +111,7 @@ export interface Row {
 
 /** What a back end does otherwise than the contract, on purpose. */
 export interface Deviation {
-  /** Ids of rows; one without `/` means all rows of the contract's row. */
+  /** Ids of rows; `OUT-05/*` means OUT-05 and everything that begins with `OUT-05/`. */
   readonly rows: readonly string[];
   readonly modes: readonly Mode[];
   /** What is seen in place of the expected values. It must be just that. */

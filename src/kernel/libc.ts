@@ -15,6 +15,15 @@ function bind() {
     // Variadic in C; a fixed arity is right for integer arguments on the x86-64 and arm64 Linux ABIs.
     syscall: lib.func('long syscall(long number, long a, void *b, long c)') as (number: number, a: number, b: Pointer, c: number) => number,
     syscallInts: lib.func('syscall', 'long', ['long', 'long', 'long', 'long']) as (nr: number, a: number, b: number, c: number) => number,
+    syscallSix: lib.func('syscall', 'long', ['long', 'long', 'long', 'long', 'long', 'void *', 'long']) as (
+      number: number,
+      a: number,
+      b: number,
+      c: number,
+      d: number,
+      e: Pointer,
+      f: number,
+    ) => number,
     // <fcntl.h>
     open: lib.func('int open(const char *path, int flags, unsigned int mode)') as (path: string, flags: number, mode: number) => number,
     fcntl: lib.func('int fcntl(int fd, int command, long argument)') as (fd: number, command: number, argument: number) => number,

@@ -12,8 +12,9 @@ import { runTcp } from './tcp.ts';
 
 /** A connection that was there before the redirection goes on as it was; the next one is redirected. */
 export async function runEstablishedBefore(stage: Stage, flow: Extract<Flow, { kind: 'established-before' }>): Promise<Fields> {
-  const { who, to } = flow;
+  const { who, to, under } = flow;
   await stage.redirection.remove();
+  if (under !== null) await stage.redirection.install(under);
   const servers = openServers(stage, to);
   try {
     const outcome = attempt(stage, { at: 'pod', who, to }, servers);
@@ -27,20 +28,24 @@ export async function runEstablishedBefore(stage: Stage, flow: Extract<Flow, { k
   } finally {
     for (const { fd } of servers) closeFd(fd);
     stage.proxy.drain();
+    // Also where the flow ended early.
     await stage.redirection.install();
-    // Programs see listeners when they begin to listen, or when an agent looks for them; this command has no agent.
-    stage.proxy.stop();
-    stage.proxy.start();
+    restart(stage);
   }
 }
 
 function next(stage: Stage, { who, to }: Extract<Flow, { kind: 'established-before' }>, servers: readonly Listener[]): string {
-  stage.proxy.stop();
-  stage.proxy.start();
+  restart(stage);
   const outcome = attempt(stage, { at: 'pod', who, to }, servers);
   if (outcome.kind === 'not-met') return outcome.why;
   using encounter = outcome.encounter;
   return exchange(encounter);
+}
+
+/** Programs see listeners when they begin to listen, or when an agent looks for those that did before; this command has no agent. */
+function restart({ proxy: standIn }: Stage): void {
+  standIn.stop();
+  standIn.start();
 }
 
 /** Nothing of the time without a proxy is remembered. */

@@ -1,4 +1,4 @@
-import { closeFd, connectSocket, SysError, localAddress, peerAddress, pollEvents, socketError } from '../../kernel/index.ts';
+import { closeFd, connectSocket, localAddress, peerAddress, pollEvents, SysError, socketError } from '../../kernel/index.ts';
 import { waitForSockets } from '../../kernel/socket-io.ts';
 import { bindSocket, setSocketNumber } from '../../kernel/sockets.ts';
 import { errnoName } from '../../kernel/sys-error.ts';

@@ -1,4 +1,4 @@
-import { closeFd, connectSocket, SysError, localAddress, peerAddress, pollEvents } from '../../kernel/index.ts';
+import { closeFd, connectSocket, localAddress, peerAddress, pollEvents, SysError } from '../../kernel/index.ts';
 import { receiveBytes, sendBytes, waitForSockets } from '../../kernel/socket-io.ts';
 import { endpoint, endpointText, socketFamily } from '../endpoint.ts';
 import type { Identity } from '../identity.ts';

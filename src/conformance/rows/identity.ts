@@ -22,4 +22,7 @@ export const identityRows: readonly Row[] = [
   row('ID-06/own-application', userNamespace, tcp(A, '10.9.0.2:8080'), app),
   row('ID-06/root', userNamespace, tcp(R, off), outbound(off)),
   row('ID-06/inbound', userNamespace, inward('10.9.0.2:8080'), inbound('10.9.0.2:8080')),
+  row('ID-07', standard, tcp(A, off, { way: 'io-uring', caller: R }), outbound(off)),
+  row('ID-07/proxy', standard, tcp(E, off, { way: 'io-uring', caller: R }), server),
+  row('ID-07/by-proxy', standard, tcp(A, off, { way: 'io-uring', caller: E }), outbound(off)),
 ];

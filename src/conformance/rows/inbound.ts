@@ -80,6 +80,8 @@ export const inboundRows: readonly Row[] = [
   ),
   row('IN-16', standard, inward('10.9.0.2:8080', { from: '198.51.100.5:0' }), inbound('10.9.0.2:8080', { peer: '198.51.100.5:same' })),
   row('IN-17', standard, inward('10.8.0.1:80'), inbound('10.8.0.1:80')),
+  row('IN-17/ipv6', standard, inward('[fd00:8::1]:80'), inbound('[fd00:8::1]:80')),
+  row('IN-17/excluded-port', standard, inward('10.8.0.1:15020'), server),
   row('IN-18', reroute, inward('10.8.0.2:8080', { at: 'side' }), outbound('10.8.0.2:8080', { local: '10.8.0.2:15001' })),
   row(
     'IN-18/forwarded',
@@ -87,6 +89,7 @@ export const inboundRows: readonly Row[] = [
     inward('10.96.5.5:80', { at: 'side' }),
     outbound('10.96.5.5:80', { local: '10.8.0.2:15001', peer: '10.8.0.1:same' }),
   ),
+  row('IN-18/ipv6', reroute, inward('[2001:db8::5]:80', { at: 'side' }), outbound('[2001:db8::5]:80')),
   row('IN-18/excluded-port', reroute, inward('10.8.0.2:15020', { at: 'side' }), outbound('10.8.0.2:15020')),
   row('IN-18/udp', reroute, udp(R, '10.96.5.5:443', { at: 'side' }), server),
   row('IN-18/eth0', reroute, inward('10.9.0.2:8080'), inbound('10.9.0.2:8080')),

@@ -94,15 +94,25 @@ export const outboundRows: readonly Row[] = [
   row(
     'OUT-29',
     standard,
-    { kind: 'established-before', who: A, to: off },
+    { kind: 'established-before', who: A, to: off, under: null },
+    {
+      before: 'server',
+      afterwards: 'nothing',
+      'next connection': 'outbound',
+    },
+  ),
+  row(
+    'OUT-29/tracked',
+    standard,
+    { kind: 'established-before', who: A, to: off, under: { outboundPortsExcluded: [80] } },
     {
       before: 'server',
       afterwards: 'still here',
       'next connection': 'outbound',
     },
   ),
-  ...(['blocking', 'fast-open-option', 'fast-open-message', 'mptcp'] as const).map((way) =>
-    row(`OUT-30/${way}`, standard, tcp(A, off, { way }), outbound(off, { peer: '10.9.0.2:same' })),
+  ...(['plain', 'blocking', 'fast-open-option', 'fast-open-message', 'mptcp'] as const).map((way) =>
+    row(`OUT-30/${way === 'plain' ? 'non-blocking' : way}`, standard, tcp(A, off, { way }), outbound(off, { peer: '10.9.0.2:same' })),
   ),
   row('OUT-30/fast-open-own', standard, tcp(E, '10.9.0.2:8080', { way: 'fast-open-message' }), inbound('10.9.0.2:8080')),
   row('OUT-30/fast-open-direct', standard, tcp(E, off, { way: 'fast-open-message' }), server),
