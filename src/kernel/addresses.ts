@@ -60,6 +60,9 @@ export interface Route {
   /** 4 or 16 bytes in network order; all zero for a default route. */
   readonly destination: Uint8Array;
   readonly prefix: number;
+  readonly gateway: Uint8Array | null;
+  /** The source that the route names (`src`), if it names one. */
+  readonly source: Uint8Array | null;
 }
 
 /** The unicast routes of a network namespace's main table that leave by one interface. @throws as netnsAddresses */
@@ -68,10 +71,10 @@ export function netnsRoutes(netns: Target): Route[] {
   try {
     return dump(fd, 'routes').flatMap((message) => {
       if (message.kind !== 'route') return [];
-      const { family, index, prefix } = message;
+      const { family, index, prefix, gateway, source } = message;
       const destination = new Uint8Array(family === 4 ? 4 : 16);
       destination.set(message.destination);
-      return [{ family, interfaceIndex: index, destination, prefix }];
+      return [{ family, interfaceIndex: index, destination, prefix, gateway, source }];
     });
   } finally {
     closeFd(fd);

@@ -20,6 +20,8 @@ const IFA_LOCAL = 2;
 const IFLA_IFNAME = 3;
 const RTA_DST = 1;
 const RTA_OIF = 4;
+const RTA_GATEWAY = 5;
+const RTA_PREFSRC = 7;
 const AF_INET = 2;
 const AF_INET6 = 10;
 
@@ -47,7 +49,15 @@ export type NetlinkMessage =
   | { readonly kind: 'interface'; readonly index: number; readonly name: string }
   | { readonly kind: 'address'; readonly index: number; readonly address: Uint8Array; readonly prefix: number; readonly flags: number }
   /** A unicast route of the main table. `destination` has no bytes for a default route. */
-  | { readonly kind: 'route'; readonly family: 4 | 6; readonly index: number; readonly destination: Uint8Array; readonly prefix: number }
+  | {
+      readonly kind: 'route';
+      readonly family: 4 | 6;
+      readonly index: number;
+      readonly destination: Uint8Array;
+      readonly prefix: number;
+      readonly gateway: Uint8Array | null;
+      readonly source: Uint8Array | null;
+    }
   | { readonly kind: 'done' }
   /** `errno` is positive. */
   | { readonly kind: 'error'; readonly errno: number }
@@ -111,7 +121,19 @@ function readRoute(body: Buffer): NetlinkMessage | null {
   const index = found.get(RTA_OIF)?.readUInt32LE(0);
   if (index === undefined) return null;
   const destination = Uint8Array.from(found.get(RTA_DST) ?? []);
-  return { kind: 'route', family: family === AF_INET ? 4 : 6, index, destination, prefix };
+  const address = (type: number): Uint8Array | null => {
+    const bytes = found.get(type);
+    return bytes === undefined ? null : Uint8Array.from(bytes);
+  };
+  return {
+    kind: 'route',
+    family: family === AF_INET ? 4 : 6,
+    index,
+    destination,
+    prefix,
+    gateway: address(RTA_GATEWAY),
+    source: address(RTA_PREFSRC),
+  };
 }
 
 function attributes(bytes: Buffer): Map<number, Buffer> {

@@ -3,25 +3,29 @@
 /** struct mr_range. */
 export interface Range {
   readonly flags: number;
+  readonly source: Uint8Array;
 }
 
 /** Bytes of struct mr_range. */
-export const rangeSize = 4;
+export const rangeSize = 20;
 
 /** Byte offsets in struct mr_range. */
-export const rangeOffsets = { flags: 0 } as const;
+export const rangeOffsets = { flags: 0, source: 4 } as const;
 
 /** Reads struct mr_range; byte arrays are copies. */
 export function readRange(view: DataView, offset = 0): Range {
   return {
     flags: view.getUint32(offset, true),
+    source: new Uint8Array(view.buffer, view.byteOffset + offset + 4, 16).slice(),
   };
 }
 
-/** Writes all 4 bytes of struct mr_range, padding as zero. @throws RangeError for an array of another length */
+/** Writes all 20 bytes of struct mr_range, padding as zero. @throws RangeError for an array of another length */
 export function writeRange(view: DataView, offset: number, value: Range): void {
-  new Uint8Array(view.buffer, view.byteOffset + offset, 4).fill(0);
+  new Uint8Array(view.buffer, view.byteOffset + offset, 20).fill(0);
   view.setUint32(offset, value.flags, true);
+  if (value.source.length !== 16) throw new RangeError(`Range.source has 16 elements: ${value.source.length} given`);
+  new Uint8Array(view.buffer, view.byteOffset + offset + 4, 16).set(value.source);
 }
 
 /** Size, reader and writer of struct mr_range together. */

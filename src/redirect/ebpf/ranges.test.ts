@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RangeFlags, rangeKeyCodec } from '../../abi/gen/index.ts';
 import type { IpAddress } from '../../pods/address.ts';
-import { cidrContains, cidrOf, formatCidr, parseCidr, parseIp } from '../../pods/address.ts';
+import { cidrContains, cidrOf, formatCidr, formatIp, parseCidr, parseIp } from '../../pods/address.ts';
 import { defaultRedirectConfig } from '../../pods/annotations.ts';
 import type { Cidr, RedirectConfig } from '../../pods/types.ts';
 import { compileRanges, includesLoopback } from './ranges.ts';
@@ -10,7 +10,7 @@ import { compileTables } from './tables.ts';
 
 type View = Parameters<typeof compileRanges>[1];
 
-const nowhere: View = { localAddresses: [], interfaces: new Map(), routes: [] };
+const nowhere: View = { addresses: [], localAddresses: [], interfaces: new Map(), routes: [] };
 
 function cidr(text: string): Cidr {
   const parsed = parseCidr(text);
@@ -76,9 +76,9 @@ describe('compileRanges()', () => {
 
   it('marks what leaves by an interface that is left alone, by the longest route, when there is one', () => {
     const routes = [
-      { cidr: cidr('0.0.0.0/0'), interfaceIndex: 2 },
-      { cidr: cidr('10.8.0.0/24'), interfaceIndex: 3 },
-      { cidr: cidr('10.8.0.128/25'), interfaceIndex: 2 },
+      { cidr: cidr('0.0.0.0/0'), interfaceIndex: 2, source: null },
+      { cidr: cidr('10.8.0.0/24'), interfaceIndex: 3, source: null },
+      { cidr: cidr('10.8.0.128/25'), interfaceIndex: 2, source: null },
     ];
     const interfaces = new Map([
       ['eth0', 2],
@@ -92,6 +92,18 @@ describe('compileRanges()', () => {
       '10.8.0.7/32': EXCLUDE | EXCLUDED_ROUTE,
     });
     expect(rows({ excludeInterfaces: ['net9'] }, view)).not.toHaveProperty('10.8.0.0/24');
+  });
+
+  it('says from which address each range is reached, by the longest route, when there is more than one', () => {
+    const routes = [
+      { cidr: cidr('0.0.0.0/0'), interfaceIndex: 2, source: ip('10.9.0.2') },
+      { cidr: cidr('10.8.0.0/24'), interfaceIndex: 3, source: ip('10.8.0.2') },
+    ];
+    const view = { ...nowhere, addresses: [ip('10.9.0.2'), ip('10.8.0.2')], routes };
+    const compiled = compileRanges({ ...defaultRedirectConfig, outboundRangesExcluded: [cidr('10.8.0.7/32'), cidr('192.0.2.0/24')] }, view);
+    const sources = Object.fromEntries(compiled.map((row) => [formatCidr(row.cidr), row.source === null ? null : formatIp(row.source)]));
+    expect(sources).toMatchObject({ '0.0.0.0/0': null, '10.8.0.0/24': '10.8.0.2', '10.8.0.7/32': '10.8.0.2', '192.0.2.0/24': null });
+    expect(compileRanges(defaultRedirectConfig, { ...view, routes: routes.slice(0, 1) })).toHaveLength(3);
   });
 });
 

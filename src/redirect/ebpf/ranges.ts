@@ -1,6 +1,6 @@
 import { RangeFlags } from '../../abi/gen/index.ts';
 import type { IpAddress } from '../../pods/address.ts';
-import { cidrContains, formatCidr } from '../../pods/address.ts';
+import { cidrContains, formatCidr, formatIp } from '../../pods/address.ts';
 import type { Cidr, RedirectConfig } from '../../pods/types.ts';
 import type { NetnsView } from './netns-view.ts';
 
@@ -9,6 +9,8 @@ export interface RangeRow {
   readonly cidr: Cidr;
   /** RangeFlags, OR'ed. */
   readonly flags: number;
+  /** The address that connections there are made from; null: the pod's primary one. */
+  readonly source: IpAddress | null;
 }
 
 const loopback4: Cidr = { family: 4, address: Uint8Array.of(127, 0, 0, 0), prefix: 8 };
@@ -18,12 +20,9 @@ const loopback6: Cidr = { family: 6, address: Uint8Array.of(0, 0, 0, 0, 0, 0, 0,
  * The longest-prefix table for one pod: its own addresses, loopback, and the include and exclude lists. The kernel finds one prefix only, so
  * every row carries the flags of all configured ranges around it; an exclude of /8 then still beats an include of /16 inside it.
  */
-export function compileRanges(
-  config: RedirectConfig,
-  view: Pick<NetnsView, 'localAddresses' | 'interfaces' | 'routes'>,
-): readonly RangeRow[] {
-  const leavesAlone = excludedRoutes(config, view);
-  const wanted: RangeRow[] = [
+export function compileRanges(config: RedirectConfig, view: NetnsView): readonly RangeRow[] {
+  const ways = routing(config, view);
+  const wanted: readonly { readonly cidr: Cidr; readonly flags: number }[] = [
     { cidr: loopback4, flags: RangeFlags.LOCAL },
     { cidr: loopback6, flags: RangeFlags.LOCAL | RangeFlags.LOOPBACK },
     { cidr: config.loopback, flags: RangeFlags.LOOPBACK },
@@ -31,28 +30,44 @@ export function compileRanges(
     ...config.outboundRangesExcluded.map((cidr) => ({ cidr, flags: RangeFlags.EXCLUDE })),
     ...(config.outboundRanges.kind === 'only' ? config.outboundRanges.cidrs.map((cidr) => ({ cidr, flags: RangeFlags.INCLUDE })) : []),
     ...(config.dns.kind === 'servers' ? config.dns.servers.map((cidr) => ({ cidr, flags: RangeFlags.DNS_SERVER })) : []),
-    // routes matter only where an interface is left alone; a row then says which way its own addresses leave
-    ...(leavesAlone === null ? [] : view.routes.map(({ cidr }) => ({ cidr, flags: 0 }))),
+    ...(ways === null ? [] : view.routes.map(({ cidr }) => ({ cidr, flags: 0 }))),
   ];
   const rows = new Map<string, RangeRow>();
   for (const { cidr } of wanted) {
-    const flags = wanted.reduce((sum, other) => (contains(other.cidr, cidr) ? sum | other.flags : sum), 0);
-    rows.set(formatCidr(cidr), { cidr, flags: leavesAlone?.(cidr) === true ? flags | RangeFlags.EXCLUDED_ROUTE : flags });
+    const listed = wanted.reduce((sum, other) => (contains(other.cidr, cidr) ? sum | other.flags : sum), 0);
+    const way = ways?.(cidr) ?? straight;
+    rows.set(formatCidr(cidr), { cidr, flags: way.excluded ? listed | RangeFlags.EXCLUDED_ROUTE : listed, source: way.source });
   }
   return [...rows.values()];
 }
 
+/** How a prefix is reached: whether by an interface that is left alone, and from which address, where that is not the primary one. */
+interface Way {
+  readonly excluded: boolean;
+  readonly source: IpAddress | null;
+}
+
+const straight: Way = { excluded: false, source: null };
+
 /**
- * Whether a prefix is routed through an interface that is left alone (the longest route around it decides); null when none is. Policy routing is
- * not looked at: a socket that is bound to an interface is decided by that, in the kernel.
+ * The way of a prefix, which is that of the longest route around it; null where all routes are alike, so that most pods need no rows for them.
+ * Policy routing is not looked at: a socket that is bound to an interface is decided by that, in the kernel.
  */
-function excludedRoutes(config: RedirectConfig, view: Pick<NetnsView, 'interfaces' | 'routes'>): ((cidr: Cidr) => boolean) | null {
+function routing(config: RedirectConfig, view: NetnsView): ((cidr: Cidr) => Way) | null {
   const excluded = new Set(config.excludeInterfaces.map((name) => view.interfaces.get(name)));
-  if (!view.routes.some(({ interfaceIndex }) => excluded.has(interfaceIndex))) return null;
-  return (cidr) => {
-    const around = view.routes.filter((route) => contains(route.cidr, cidr)).sort((a, b) => b.cidr.prefix - a.cidr.prefix);
-    return excluded.has(around[0]?.interfaceIndex);
-  };
+  const ways = view.routes.map((route) => ({
+    cidr: route.cidr,
+    excluded: excluded.has(route.interfaceIndex),
+    source: isPrimary(route.source, view) ? null : route.source,
+  }));
+  if (ways.every((way) => !way.excluded && way.source === null)) return null;
+  ways.sort((a, b) => b.cidr.prefix - a.cidr.prefix);
+  return (cidr) => ways.find((way) => contains(way.cidr, cidr)) ?? straight;
+}
+
+function isPrimary(source: IpAddress | null, view: NetnsView): boolean {
+  const primary = view.addresses.find(({ family }) => family === source?.family);
+  return source === null || (primary !== undefined && formatIp(primary) === formatIp(source));
 }
 
 function hostRange(address: IpAddress): Cidr {

@@ -54,7 +54,10 @@ export function compileTables(facts: PodFacts, config: RedirectConfig): PodTable
       excludedInterfaces: interfaceIndices(facts, redirected ? config.excludeInterfaces : []),
       reroutedInterfaces: interfaceIndices(facts, redirected ? config.rerouteInterfaces : []),
     },
-    ranges: compileRanges(redirected ? config : nothing(config), facts).map(({ cidr, flags }) => [rangeKey(facts.cookie, cidr), { flags }]),
+    ranges: compileRanges(redirected ? config : nothing(config), facts).map(({ cidr, flags, source }) => [
+      rangeKey(facts.cookie, cidr),
+      { flags, source: source === null ? noAddress : mapIp(source) },
+    ]),
     ports: redirected ? compilePorts(facts.cookie, config) : [],
     groups: redirected ? compileGroups(facts, config) : [],
   };
@@ -70,7 +73,8 @@ function flagsOf(facts: PodFacts, config: RedirectConfig): number {
   if (config.ipv6) flags |= PodFlags.IPV6;
   if (includesLoopback(config)) flags |= PodFlags.LOOPBACK_INCLUDED;
   if (facts.spread6) flags |= PodFlags.SPREAD6;
-  if (config.dns.kind !== 'off') flags |= PodFlags.DNS;
+  // to no server at all is off, as Istio has it
+  if (config.dns.kind === 'all' || (config.dns.kind === 'servers' && config.dns.servers.length > 0)) flags |= PodFlags.DNS;
   if (config.dns.kind === 'all') flags |= PodFlags.DNS_ALL;
   if (config.ownerGroups.kind === 'only') flags |= PodFlags.GROUPS | PodFlags.GROUPS_ONLY;
   if (config.ownerGroups.kind === 'all' && config.ownerGroups.except.length > 0) flags |= PodFlags.GROUPS;
