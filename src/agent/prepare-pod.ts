@@ -10,7 +10,7 @@ import type { Machine } from './machine.ts';
 
 /**
  * Everything that enrolling a pod needs to know, out of the request, the namespace and the machine. What the machine cannot do is left out and
- * named in `problems`. Throws UserError ANNOTATION_INVALID, NETNS_INVALID for the agent's own namespace.
+ * named in `problems`. Throws UserError ANNOTATION_INVALID, NETNS_INVALID for the agent's own namespace and the machine's.
  */
 export async function preparePod(request: PodRequest, netns: NetnsHandle, machine: Machine): Promise<EnrolledPod> {
   await refuseOwnNamespace(request, netns);
@@ -35,8 +35,12 @@ function withoutImpossible(config: RedirectConfig, byPrograms: boolean, machine:
 }
 
 async function refuseOwnNamespace(request: PodRequest, netns: NetnsHandle): Promise<void> {
-  if (netns.inode !== (await stat('/proc/self/ns/net', { bigint: true })).ino) return;
-  throw new UserError('NETNS_INVALID', `Cannot enrol ${request.name} because its network namespace is the agent's own: ${request.netns}`, {
+  const own = (await stat('/proc/self/ns/net', { bigint: true })).ino;
+  // an agent that was given a namespace of its own must still leave that of the machine alone
+  const machine = (await stat('/proc/1/ns/net', { bigint: true }).catch(() => null))?.ino;
+  if (netns.inode !== own && netns.inode !== machine) return;
+  const whose = netns.inode === own ? "the agent's own" : "the machine's";
+  throw new UserError('NETNS_INVALID', `Cannot enrol ${request.name} because its network namespace is ${whose}: ${request.netns}`, {
     cure: 'Name the namespace of the pod; a pod on the network of its host cannot be redirected.',
   });
 }

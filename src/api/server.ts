@@ -68,7 +68,7 @@ async function handle(
       return;
     }
     const text = await readBody(request);
-    const answer = await found.route({ body: text === '' ? undefined : JSON.parse(text), parameter: found.parameter });
+    const answer = await found.route({ body: parsed(text), parameter: found.parameter });
     send(response, 200, answer);
   } catch (error) {
     if (!(error instanceof UserError)) log.error({ err: error }, 'a call of the local API failed');
@@ -87,7 +87,33 @@ function match(routes: Readonly<Record<string, Route>>, method: string, path: st
   if (exact !== undefined) return { route: exact, parameter: '' };
   const slash = path.lastIndexOf('/');
   const prefix = routes[`${method} ${path.slice(0, slash + 1)}`];
-  return prefix === undefined ? null : { route: prefix, parameter: decodeURIComponent(path.slice(slash + 1)) };
+  return prefix === undefined ? null : { route: prefix, parameter: decoded(path.slice(slash + 1)) };
+}
+
+function decoded(parameter: string): string {
+  try {
+    return decodeURIComponent(parameter);
+  } catch (cause) {
+    throw new UserError(
+      'USAGE',
+      `Cannot read the call because its path is not percent-encoded UTF-8: current value ${JSON.stringify(parameter)}`,
+      {
+        cure: 'Encode the name, as encodeURIComponent() does.',
+        cause,
+      },
+    );
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return text === '' ? undefined : JSON.parse(text);
+  } catch (cause) {
+    throw new UserError('USAGE', `Cannot read the call because its body is not JSON: ${String(cause)}`, {
+      cure: 'Send JSON, or no body.',
+      cause,
+    });
+  }
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {

@@ -1,6 +1,6 @@
 import { fstatSync } from 'node:fs';
 import { UserError } from '../base/errors.ts';
-import { check, closeFd, libc, openFd } from './libc.ts';
+import { check, closeFd, libc, openFd, openFlags } from './libc.ts';
 import type { SocketOptions } from './sockets.ts';
 import { openSocket, socketNetnsCookie } from './sockets.ts';
 import { SysError } from './sys-error.ts';
@@ -26,7 +26,8 @@ export interface NetnsHandle extends Disposable {
 export function openNetns(path: string): NetnsHandle {
   let fd: number;
   try {
-    fd = openFd(path);
+    // a FIFO without a writer would hold this thread for ever; namespaces do not mind
+    fd = openFd(path, openFlags.O_RDONLY | openFlags.O_NONBLOCK);
   } catch (cause) {
     throw invalid(path, cause instanceof SysError ? cause.errno : String(cause), cause);
   }

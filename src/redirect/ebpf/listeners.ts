@@ -1,3 +1,5 @@
+import type { Stats } from 'node:fs';
+import { fstatSync } from 'node:fs';
 import { readdir, readFile, readlink, stat } from 'node:fs/promises';
 import type { Pod } from '../../abi/gen/index.ts';
 import { Size } from '../../abi/gen/index.ts';
@@ -45,25 +47,27 @@ async function adoptFrom(maps: DataPlaneMaps, target: ListenerPod, pid: number, 
     const path = `/proc/${pid}/fd/${name}`;
     const link = await readlink(path).catch(() => '');
     const socket = sockets.find(({ inode }) => link === `socket:[${inode}]`);
-    if (socket === undefined || !(await isOfProxy(target.pod, path))) continue;
-    if (adopt(maps, target.cookie, pid, Number(name), socket)) added += 1;
+    if (socket === undefined || !isOfProxy(target.pod, await stat(path).catch(() => null))) continue;
+    if (adopt(maps, target, pid, Number(name), socket)) added += 1;
   }
   return added;
 }
 
 /** A socket's inode keeps the file system ids of its maker, which is what the programs go by (bpf/lib/identity.bpf.h). */
-async function isOfProxy(pod: Pod, path: string): Promise<boolean> {
-  const maker = await stat(path).catch(() => null);
+function isOfProxy(pod: Pod, maker: Stats | null): boolean {
   if (maker === null) return false;
   return pod.uids.slice(0, pod.uidCount).includes(maker.uid) || pod.gids.slice(0, pod.gidCount).includes(maker.gid);
 }
 
-function adopt(maps: DataPlaneMaps, cookie: bigint, pid: number, remoteFd: number, socket: ListeningSocket): boolean {
+function adopt(maps: DataPlaneMaps, { cookie, pod }: ListenerPod, pid: number, remoteFd: number, socket: ListeningSocket): boolean {
   let pidfd = -1;
   let fd = -1;
   try {
     pidfd = pidfdOpen(pid);
     fd = pidfdGetFd(pidfd, remoteFd);
+    // the process may have put another file in its place meanwhile
+    const fetched = fstatSync(fd);
+    if (String(fetched.ino) !== socket.inode || !isOfProxy(pod, fetched)) return false;
     const key = { cookie, port: socket.port, family: socket.family };
     if (socket.wildcard) maps.listenerAddrs.delete({ ...key, slot: 0 });
     else maps.listenerAddrs.set({ ...key, slot: 0 }, { addr: socket.address });
