@@ -29,11 +29,15 @@ export const conformance = defineCommand({
       short: 'o',
       choices: ['table', 'json', 'markdown'],
       default: 'table',
-      summary: 'the format of the answer; markdown prints docs/conformance.md',
+      summary: 'the format of the answer; markdown runs nothing and prints docs/conformance.md',
     },
   },
   examples: ['millrace conformance --mode both --filter DNS', "millrace conformance -o json | jq '.summary'"],
   run: async ({ options, stdout, stderr, signal }) => {
+    if (options.output === 'markdown') {
+      stdout.write((await import('../conformance/markdown.ts')).conformanceDocument());
+      return exitCodes.done;
+    }
     const { requireRoot } = await import('./require-root.ts');
     requireRoot('run the conformance table');
     const [{ runConformance }, { allRows }, { flowText }, { summaryOf }, report] = await Promise.all([
@@ -68,9 +72,6 @@ export const conformance = defineCommand({
     const summary = summaryOf(results);
     if (options.output === 'json') {
       stdout.write(`${toJson({ summary, seconds: Number(seconds.toFixed(1)), rows: results })}\n`);
-    } else if (options.output === 'markdown') {
-      const { conformanceDocument } = await import('../conformance/markdown.ts');
-      stdout.write(conformanceDocument(results));
     } else {
       const table = formatTable(results, [
         { title: 'ID', value: ({ id }) => id },

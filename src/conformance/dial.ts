@@ -71,7 +71,7 @@ function clientSocket(stage: Stage, { at, who, to, from, way, reuse }: Wanted): 
 }
 
 /** Begins the connection and sends the greeting. The errno of what failed at once, or null. */
-function start(stage: Stage, fd: number, { at, who, to, way = 'plain', caller = who }: Wanted): string | null {
+function start(stage: Stage, fd: number, { at, who, to, way, caller = who }: Wanted): string | null {
   const ids = at === 'pod' ? outsideIds(caller, stage.world) : caller;
   const address = endpoint(to);
   const data = Buffer.from(greeting);

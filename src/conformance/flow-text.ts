@@ -48,13 +48,14 @@ function tcpText(flow: TcpFlow): string {
   const notes = [
     ...(from === undefined ? [] : [`bound ${from}`]),
     ...(caller === undefined ? [] : [`connected by ${ownerText(caller)}`]),
-    ...(way === undefined || way === 'plain' ? [] : [wayTexts[way]]),
+    ...(way === undefined ? [] : [wayTexts[way]]),
     ...(closed === true ? ['nobody serves it'] : []),
   ];
   return `${whoText(who, at)} → ${to}${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`;
 }
 
 const wayTexts = {
+  'non-blocking': 'non-blocking connect',
   blocking: 'blocking connect',
   'fast-open-option': 'TCP_FASTOPEN_CONNECT',
   'fast-open-message': 'MSG_FASTOPEN',

@@ -28,8 +28,8 @@ export interface World {
   readonly firstId: number | null;
 }
 
-/** How a client makes its socket and connects it. */
-export type SocketWay = 'plain' | 'blocking' | 'fast-open-option' | 'fast-open-message' | 'mptcp' | 'passed' | 'io-uring';
+/** How a client makes its socket and connects it; a plain non-blocking connect() unless told. */
+export type SocketWay = 'non-blocking' | 'blocking' | 'fast-open-option' | 'fast-open-message' | 'mptcp' | 'passed' | 'io-uring';
 
 /** One connection. */
 export interface TcpFlow {

@@ -111,8 +111,8 @@ export const outboundRows: readonly Row[] = [
       'next connection': 'outbound',
     },
   ),
-  ...(['plain', 'blocking', 'fast-open-option', 'fast-open-message', 'mptcp'] as const).map((way) =>
-    row(`OUT-30/${way === 'plain' ? 'non-blocking' : way}`, standard, tcp(A, off, { way }), outbound(off, { peer: '10.9.0.2:same' })),
+  ...(['non-blocking', 'blocking', 'fast-open-option', 'fast-open-message', 'mptcp'] as const).map((way) =>
+    row(`OUT-30/${way}`, standard, tcp(A, off, { way }), outbound(off, { peer: '10.9.0.2:same' })),
   ),
   row('OUT-30/fast-open-own', standard, tcp(E, '10.9.0.2:8080', { way: 'fast-open-message' }), inbound('10.9.0.2:8080')),
   row('OUT-30/fast-open-direct', standard, tcp(E, off, { way: 'fast-open-message' }), server),
