@@ -13,7 +13,7 @@ import { inboundClusterName, wellKnownClusters } from './names.ts';
 import { blackHoleChains } from './outbound-listeners.ts';
 import type { PortProtocol } from './protocol.ts';
 import { tcpProxy } from './tcp-proxy.ts';
-import type { Cluster, Listener, ListenerFilter } from './types.ts';
+import type { Cluster, FilterChain, Listener, ListenerFilter } from './types.ts';
 
 /** A known port with the mode that its callers meet. */
 interface GuardedPort extends InboundPort {
@@ -129,16 +129,32 @@ function boundListeners(
       traffic_direction: 'INBOUND' as const,
       listener_filters: inspectors([], { protocol, mode }),
       ...inspectionTimeout,
-      filter_chains: inboundChains(context, policies, {
-        name: `${address}_${port}`,
-        destinationPort: null,
-        protocol,
-        mode,
-        cluster: inboundClusterName(port),
-      }),
+      filter_chains: [
+        ...inboundChains(context, policies, {
+          name: `${address}_${port}`,
+          destinationPort: null,
+          protocol,
+          mode,
+          cluster: inboundClusterName(port),
+        }),
+        // Where plaintext is taken anyway, it cannot be told from the proxy's own calls, which policies judge.
+        ...(mode === 'DISABLE' ? [] : [ownPodChain(`${address}_${port}`, port)]),
+      ],
       access_log: refusedConnectionLog,
     })),
   );
+}
+
+/**
+ * An application that calls the address of its own pod calls itself: no mutual TLS, no policy, as with every other redirection, where such a
+ * connection meets no proxy. Nobody else can have this source address.
+ */
+function ownPodChain(name: string, port: number): FilterChain {
+  return {
+    name: `${name}_own-pod`,
+    filter_chain_match: { transport_protocol: 'raw_buffer', source_type: 'SAME_IP_OR_LOOPBACK' },
+    filters: [tcpProxy(inboundClusterName(port))],
+  };
 }
 
 /** The application at its loopback address. Which family its rewritten bind ended in is not known here: Envoy tries both in turn. */

@@ -52,6 +52,7 @@ export interface FilterChainMatch {
   readonly destination_port?: number;
   readonly transport_protocol?: 'tls' | 'raw_buffer';
   readonly application_protocols?: readonly string[];
+  readonly source_type?: 'SAME_IP_OR_LOOPBACK';
 }
 
 export interface FilterChain {
