@@ -75,7 +75,7 @@ export type ArgumentValues<A extends ArgumentSpecs> = {
       : string | null;
 };
 
-/** Where a command writes. `write` is synchronous for pipes, files and terminals on Linux. */
+/** Where a command writes. What it has written reaches the reader before the program ends, also through a pipe. */
 export interface Output {
   write(text: string): unknown;
   /** true on a terminal: progress and colour are welcome. */

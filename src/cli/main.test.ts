@@ -9,7 +9,7 @@ import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launcherPath, projectRoot, version } from '../base/project.ts';
 
-// A program of our frame around two commands that only a test needs: one waits for its signal and cleans up, one writes without end.
+// A program of our frame around commands that only a test needs: one waits for its signal and cleans up, one writes without end, and the like.
 const program = `
 import { setTimeout as sleep } from 'node:timers/promises';
 import { defineCommand } from './command.ts';
@@ -29,6 +29,9 @@ const stubborn = defineCommand({ arguments: {}, options: {}, run: async ({ stdou
 const flood = defineCommand({ arguments: {}, options: {}, run: async ({ signal, stdout }) => {
   while (!signal.aborted) { stdout.write('line\\n'.repeat(1000)); await sleep(1); }
 } });
+const long = defineCommand({ arguments: {}, options: {}, run: async ({ stdout }) => {
+  stdout.write('x'.repeat(1_000_000));
+} });
 const escape = defineCommand({ arguments: {}, options: {}, run: async () => {
   setTimeout(() => { throw new Error('from a timer'); }, 1);
   await sleep(60_000);
@@ -37,6 +40,7 @@ await main(async () => [
   entry('wait', 'wait', async () => wait),
   entry('stubborn', 'wait on', async () => stubborn),
   entry('flood', 'write', async () => flood),
+  entry('long', 'write much at once', async () => long),
   entry('escape', 'throw', async () => escape),
 ]);
 `;
@@ -109,6 +113,13 @@ describe('main()', () => {
     await once(child.stdout, 'data');
     child.stdout.destroy();
     expect(await result).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  it('writes everything before it ends when the reader of the pipe is slow', async () => {
+    const child = start('long');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const { code, stdout } = await ended(child);
+    expect({ code, length: stdout.length }).toEqual({ code: 0, length: 1_000_000 });
   });
 
   it('prints an exception that escapes from a timer as a bug and ends with 1', async () => {

@@ -43,8 +43,18 @@ export async function main(load: () => Promise<readonly CommandEntry[]> = loadRe
     stdin: process.stdin,
     env: process.env,
   });
-  // Not process.exitCode alone: a handle that a command forgot must not keep the terminal waiting. The streams are synchronous on Linux.
+  // Not process.exitCode alone: a handle that a command forgot must not keep the terminal waiting. What a slow reader of a pipe has not taken yet
+  // is still queued here, and process.exit() would throw it away.
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
   process.exit(interrupted ?? code);
+}
+
+/** Waits until all that was written has left this process, or nobody reads it any more. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.writableLength === 0 || !stream.writable) resolve();
+    else stream.write('', () => resolve());
+  });
 }
 
 async function loadRegistry(): Promise<readonly CommandEntry[]> {
