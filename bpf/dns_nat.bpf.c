@@ -5,103 +5,12 @@
  */
 #include "lib/connect.bpf.h"
 #include "lib/cookie.bpf.h"
+#include "lib/packet.bpf.h"
 
-#include <linux/if_ether.h>
-#include <linux/ip.h>
-#include <linux/ipv6.h>
 #include <linux/pkt_cls.h>
-#include <linux/udp.h>
 
-#define MR_PORT_TRIES 8
-#define MR_FIRST_PORT 1024
 /* seconds (of 2^30 ns) after which nobody waits for an answer any more */
 #define MR_ANSWER_TIME 30
-
-/* A UDP packet on lo, as far as it concerns us. */
-struct mr_packet {
-	struct mr_address src;
-	struct mr_address dst;
-	__u16 sport;
-	__u16 dport;
-	__u32 l4;
-	__u8 ipv4;
-};
-
-static __always_inline int mr_parse(struct __sk_buff *skb, struct mr_packet *p)
-{
-	struct udphdr udp;
-
-	if (skb->protocol == bpf_htons(ETH_P_IP)) {
-		struct iphdr ip;
-
-		if (bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof(ip)) ||
-		    ip.protocol != IPPROTO_UDP)
-			return 0;
-		/* a later fragment has no ports; queries and answers of one datagram do not need any on lo */
-		if (ip.frag_off & bpf_htons(0x1fff))
-			return 0;
-		p->ipv4 = 1;
-		p->src = mr_mapped(ip.saddr);
-		p->dst = mr_mapped(ip.daddr);
-		p->l4 = ETH_HLEN + ip.ihl * 4;
-	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
-		struct ipv6hdr ip;
-
-		if (bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof(ip)) || ip.nexthdr != IPPROTO_UDP)
-			return 0;
-		__builtin_memcpy(&p->src, &ip.saddr, 16);
-		__builtin_memcpy(&p->dst, &ip.daddr, 16);
-		p->l4 = ETH_HLEN + sizeof(ip);
-	} else {
-		return 0;
-	}
-	if (bpf_skb_load_bytes(skb, p->l4, &udp, sizeof(udp)))
-		return 0;
-	p->sport = bpf_ntohs(udp.source);
-	p->dport = bpf_ntohs(udp.dest);
-	return 1;
-}
-
-/* Checksums on lo are left to the device; the helpers keep the pseudo header right either way. */
-static __always_inline void mr_set_address(struct __sk_buff *skb, const struct mr_packet *p,
-					   const struct mr_address *from,
-					   const struct mr_address *to, int source)
-{
-	__u32 check = p->l4 + offsetof(struct udphdr, check);
-
-	if (p->ipv4) {
-		__u32 at = ETH_HLEN +
-			   (source ? offsetof(struct iphdr, saddr) : offsetof(struct iphdr, daddr));
-
-		bpf_l4_csum_replace(skb, check, from->word[3], to->word[3],
-				    BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0 | 4);
-		bpf_l3_csum_replace(skb, ETH_HLEN + offsetof(struct iphdr, check), from->word[3],
-				    to->word[3], 4);
-		bpf_skb_store_bytes(skb, at, &to->word[3], 4, 0);
-	} else {
-		__u32 at = ETH_HLEN + (source ? offsetof(struct ipv6hdr, saddr)
-					      : offsetof(struct ipv6hdr, daddr));
-
-		for (int i = 0; i < 4; i++)
-			bpf_l4_csum_replace(skb, check, from->word[i], to->word[i],
-					    BPF_F_PSEUDO_HDR | 4);
-		bpf_skb_store_bytes(skb, at, to, 16, 0);
-	}
-}
-
-static __always_inline void mr_set_port(struct __sk_buff *skb, const struct mr_packet *p,
-					__u16 from, __u16 to, int source)
-{
-	__be16 old = bpf_htons(from), new = bpf_htons(to);
-	__u32 at =
-		p->l4 + (source ? offsetof(struct udphdr, source) : offsetof(struct udphdr, dest));
-
-	if (from == to)
-		return;
-	bpf_l4_csum_replace(skb, p->l4 + offsetof(struct udphdr, check), old, new,
-			    BPF_F_MARK_MANGLED_0 | 2);
-	bpf_skb_store_bytes(skb, at, &new, 2, 0);
-}
 
 static __always_inline struct mr_address mr_resolver(const struct mr_packet *p)
 {
@@ -161,7 +70,7 @@ static __always_inline __u16 mr_seen_port(__u64 cookie, const struct mr_packet *
 			bpf_map_update_elem(&mr_dns_queries, &query, &seen, BPF_ANY);
 			return seen.seen_port;
 		}
-		seen.seen_port = MR_FIRST_PORT + bpf_get_prandom_u32() % (65536 - MR_FIRST_PORT);
+		seen.seen_port = mr_any_port();
 	}
 	return 0;
 }
@@ -208,7 +117,7 @@ int mr_dns_nat(struct __sk_buff *skb)
 	struct mr_address resolver;
 	struct mr_packet p = {};
 
-	if (!pod || !(pod->flags & MR_POD_DNS) || !mr_parse(skb, &p))
+	if (!pod || !(pod->flags & MR_POD_DNS) || !mr_parse(skb, &p, IPPROTO_UDP))
 		return TC_ACT_UNSPEC;
 	if (p.dport == pod->dns_port && mr_is_spread(&p.dst))
 		return mr_to_resolver(skb, cookie, &p);

@@ -3,6 +3,7 @@
 #include "bind.bpf.c"
 #include "connect.bpf.c"
 #include "dns_nat.bpf.c"
+#include "forward_nat.bpf.c"
 #include "getpeername.bpf.c"
 #include "getsockopt.bpf.c"
 #include "recvmsg.bpf.c"

@@ -40,6 +40,7 @@ static __always_inline void mr_on_accept(struct bpf_sock_ops *ops)
 	struct mr_origin *origin;
 	struct mr_socket *s;
 	struct mr_tuple key;
+	int forwarded;
 
 	if (!pod || !sk)
 		return;
@@ -47,6 +48,9 @@ static __always_inline void mr_on_accept(struct bpf_sock_ops *ops)
 		return;
 	key = mr_server_tuple(ops, cookie);
 	origin = bpf_map_lookup_elem(&mr_handovers, &key);
+	forwarded = !origin;
+	if (forwarded)
+		origin = bpf_map_lookup_elem(&mr_forward_origins, &key);
 	if (!origin)
 		return;
 	s = bpf_sk_storage_get(&mr_sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
@@ -58,7 +62,10 @@ static __always_inline void mr_on_accept(struct bpf_sock_ops *ops)
 	} else {
 		mr_count(MR_COUNT_ERROR_STORAGE);
 	}
-	mr_drop_handover(&key);
+	if (forwarded)
+		bpf_map_delete_elem(&mr_forward_origins, &key);
+	else
+		mr_drop_handover(&key);
 }
 
 /* A connection that nobody accepted (refused, timed out) takes its entry with it. */

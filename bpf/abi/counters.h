@@ -34,7 +34,10 @@ enum mr_counter {
 	MR_COUNT_OPTION_REFUSED = 22,
 	/* a pod said too much within a second, and was not listened to */
 	MR_COUNT_EVENT_SUPPRESSED = 23,
-	MR_COUNT_MAX = 24,
+	MR_COUNT_FORWARD_REDIRECTED = 24,
+	/* no address or no free port for a forwarded connection: it was dropped */
+	MR_COUNT_ERROR_FORWARD = 25,
+	MR_COUNT_MAX = 26,
 };
 
 #endif

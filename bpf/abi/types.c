@@ -6,6 +6,7 @@
 #include "counters.h"
 #include "dns.h"
 #include "events.h"
+#include "forward.h"
 #include "pod.h"
 #include "service.h"
 #include "socket.h"
@@ -45,3 +46,8 @@ struct mr_dns_query mr_dns_query;
 struct mr_dns_reply_key mr_dns_reply_key;
 struct mr_dns_reply mr_dns_reply;
 struct mr_usage mr_usage;
+struct mr_interface_key mr_interface_key;
+struct mr_interface mr_interface;
+struct mr_forward mr_forward;
+struct mr_forward_back_key mr_forward_back_key;
+struct mr_forward_back mr_forward_back;

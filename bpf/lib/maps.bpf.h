@@ -8,6 +8,7 @@
 #include "abi/counters.h"
 #include "abi/dns.h"
 #include "abi/events.h"
+#include "abi/forward.h"
 #include "abi/pod.h"
 #include "abi/service.h"
 #include "abi/socket.h"
@@ -133,6 +134,39 @@ struct {
 	__type(key, struct mr_dns_reply_key);
 	__type(value, struct mr_dns_reply);
 } mr_dns_replies SEC(".maps");
+
+/* pod, interface -> its addresses */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MR_SIZE_PORTS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct mr_interface_key);
+	__type(value, struct mr_interface);
+} mr_interfaces SEC(".maps");
+
+/* forwarded connection -> how the proxy sees it */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MR_SIZE_FORWARDS);
+	__type(key, struct mr_tuple);
+	__type(value, struct mr_forward);
+} mr_forwards SEC(".maps");
+
+/* and back */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MR_SIZE_FORWARDS);
+	__type(key, struct mr_forward_back_key);
+	__type(value, struct mr_forward_back);
+} mr_forwards_back SEC(".maps");
+
+/* forwarded connection as the proxy sees it -> original destination, from SYN until accepted */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MR_SIZE_FORWARDS);
+	__type(key, struct mr_tuple);
+	__type(value, struct mr_origin);
+} mr_forward_origins SEC(".maps");
 
 /* enum mr_counter -> count, summed over CPUs by the reader */
 struct {

@@ -74,15 +74,15 @@ static __always_inline int mr_is_own_traffic(const struct mr_pod *pod, const str
 static __always_inline void mr_choose_source(const struct mr_pod *pod, struct mr_flow *f,
 					     const struct mr_range *range)
 {
-	/* to itself the pod speaks from the address it speaks to */
-	if (f->local) {
-		f->source = f->dst;
-		return;
-	}
 	if (range) {
 		f->source = mr_load(range->source);
 		if (!mr_is_zero(&f->source))
 			return;
+	}
+	/* to itself the pod speaks from the address it speaks to */
+	if (f->local) {
+		f->source = f->dst;
+		return;
 	}
 	f->source = mr_load(mr_is_ipv4(&f->dst) ? pod->addr4 : pod->addr6);
 }

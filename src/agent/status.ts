@@ -3,18 +3,14 @@ import type { ProgramInfo } from '../kernel/index.ts';
 import { closeFd, openById, Program } from '../kernel/index.ts';
 import { cgroupAttachments } from '../redirect/ebpf/attachments.ts';
 import type { DataPlane } from '../redirect/ebpf/data-plane.ts';
-import { pinnedCookies } from '../redirect/ebpf/pins.ts';
-import { openIfThere, podPrograms } from '../redirect/ebpf/pod-programs.ts';
+import { pinnedPodLinks } from '../redirect/ebpf/pins.ts';
+import { openIfThere } from '../redirect/ebpf/pod-programs.ts';
 
 /** The attached programs, read from their links: what hangs there, whoever put it there. */
 export async function programStatus(plane: DataPlane): Promise<readonly ProgramStatus[]> {
   const shared = cgroupAttachments.map(({ program }) => ({ program, path: plane.pins.link(program) }));
-  const own = await Promise.all(
-    podPrograms.map(async ({ name }) =>
-      (await pinnedCookies(plane.pins, name)).map((cookie) => ({ program: name, path: plane.pins.link(name, cookie) })),
-    ),
-  );
-  return [...shared, ...own.flat()].flatMap(({ program, path }) => {
+  const own = await pinnedPodLinks(plane.pins);
+  return [...shared, ...own].flatMap(({ program, path }) => {
     using link = openIfThere(path);
     if (link === null) return [];
     const { programId, target, attachType } = link.info();

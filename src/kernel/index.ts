@@ -21,6 +21,7 @@ export {
   removeCgroup,
 } from './cgroup.ts';
 export { bytes, bytesCodec, type FieldCodec, type MapCodec, mapCodec, u32, u64 } from './codec.ts';
+export { netnsForwards } from './forwarding.ts';
 export { closeFd, duplicateFd, openFd } from './libc.ts';
 export { Link, type LinkInfo, type LinkTarget } from './link.ts';
 export { BpfMap, type MapCreation } from './map.ts';
@@ -38,6 +39,7 @@ export { Program, type ProgramInfo } from './program.ts';
 export { type RecordHandler, watchRing } from './ring.ts';
 export { decodeSockaddr, encodeSockaddr, type SocketAddress } from './sockaddr.ts';
 export {
+  bindSocket,
   connectSocket,
   localAddress,
   openSocket,

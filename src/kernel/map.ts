@@ -170,6 +170,11 @@ export class BpfMap<K, V> implements Disposable {
     for (const [key, value] of this.#rawEntries()) yield [this.codec.readKey(viewOf(key, 0, key.length)), this.#perCpuValues(value)];
   }
 
+  /** All entries as bytes, for whoever compares more than they read. The buffers are used again by the next step: copy what you keep. */
+  *bytes(): Generator<readonly [Buffer, Buffer]> {
+    yield* this.#rawEntries();
+  }
+
   /** All keys, also of maps whose values user space cannot read (sock maps with 4-byte values). Deleting a key that was seen is fine. */
   *keys(): Generator<K> {
     this.#checkOpen();

@@ -26,6 +26,8 @@ export const Counter = {
   ERROR_DNS_PORT: 21,
   OPTION_REFUSED: 22,
   EVENT_SUPPRESSED: 23,
-  MAX: 24,
+  FORWARD_REDIRECTED: 24,
+  ERROR_FORWARD: 25,
+  MAX: 26,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];

@@ -1,5 +1,5 @@
 import type { InterfaceAddress, Route } from '../../kernel/index.ts';
-import { netnsAddresses, netnsInterfaces, netnsRoutes } from '../../kernel/index.ts';
+import { netnsAddresses, netnsForwards, netnsInterfaces, netnsRoutes } from '../../kernel/index.ts';
 import type { IpAddress } from '../../pods/address.ts';
 import { cidrContains, cidrOf, formatCidr, formatIp } from '../../pods/address.ts';
 import type { Cidr } from '../../pods/types.ts';
@@ -10,10 +10,22 @@ export interface NetnsView {
   readonly addresses: readonly IpAddress[];
   /** Everything that is local, loopback and link-local included. */
   readonly localAddresses: readonly IpAddress[];
+  /** IPv4 addresses that are not the first of their network on an interface, and that first one, which the kernel speaks from to them. */
+  readonly secondaries: readonly { readonly address: IpAddress; readonly primary: IpAddress }[];
   /** Indices by name. */
   readonly interfaces: ReadonlyMap<string, number>;
   /** The unicast routes of the main table. */
   readonly routes: readonly RouteView[];
+  /** The first address of each family of every interface but lo, without link-local ones. */
+  readonly interfaceAddresses: readonly InterfaceView[];
+  /** Whether packets of others are forwarded through it. */
+  readonly forwarding: boolean;
+}
+
+export interface InterfaceView {
+  readonly index: number;
+  readonly ipv4: IpAddress | null;
+  readonly ipv6: IpAddress | null;
 }
 
 export interface RouteView {
@@ -31,7 +43,14 @@ export function viewNetns(netns: { readonly fd: number }): NetnsView {
     interfaceIndex: route.interfaceIndex,
     source: sourceOf(route, addresses),
   }));
-  return { ...sortAddresses(addresses), interfaces: netnsInterfaces(netns), routes };
+  const interfaces = netnsInterfaces(netns);
+  return {
+    ...sortAddresses(addresses),
+    interfaces,
+    routes,
+    interfaceAddresses: firstAddresses(interfaces, addresses),
+    forwarding: netnsForwards(netns),
+  };
 }
 
 /**
@@ -50,7 +69,7 @@ export function sourceOf(route: Route, addresses: readonly InterfaceAddress[]): 
 }
 
 /** Pure. Keeps the kernel's order, in which an interface's primary address comes first. */
-export function sortAddresses(found: readonly InterfaceAddress[]): Pick<NetnsView, 'addresses' | 'localAddresses'> {
+export function sortAddresses(found: readonly InterfaceAddress[]): Pick<NetnsView, 'addresses' | 'localAddresses' | 'secondaries'> {
   const all = found.map(({ interfaceName, address }) => ({
     interfaceName,
     ip: { family: address.length === 4 ? 4 : 6, bytes: address } as const,
@@ -58,7 +77,29 @@ export function sortAddresses(found: readonly InterfaceAddress[]): Pick<NetnsVie
   return {
     addresses: all.filter(({ interfaceName, ip }) => interfaceName !== 'lo' && !isLinkLocal(ip)).map(({ ip }) => ip),
     localAddresses: all.map(({ ip }) => ip),
+    secondaries: secondariesOf(found),
   };
+}
+
+function secondariesOf(found: readonly InterfaceAddress[]): NetnsView['secondaries'] {
+  const ipv4 = found.filter(({ address, interfaceName }) => address.length === 4 && interfaceName !== 'lo');
+  const network = ({ interfaceIndex, address, prefix }: InterfaceAddress): string =>
+    `${interfaceIndex} ${formatCidr(cidrOf({ family: 4, bytes: address }, prefix))}`;
+  return ipv4.flatMap((one, index) => {
+    const primary = ipv4.slice(0, index).find((other) => network(other) === network(one));
+    if (primary === undefined) return [];
+    return [{ address: { family: 4 as const, bytes: one.address }, primary: { family: 4 as const, bytes: primary.address } }];
+  });
+}
+
+/** Pure. See NetnsView.interfaceAddresses. */
+export function firstAddresses(interfaces: ReadonlyMap<string, number>, addresses: readonly InterfaceAddress[]): readonly InterfaceView[] {
+  const first = (index: number, family: 4 | 6): IpAddress | null =>
+    addresses
+      .filter(({ interfaceIndex, address }) => interfaceIndex === index && address.length === (family === 4 ? 4 : 16))
+      .map(({ address }): IpAddress => ({ family, bytes: address }))
+      .find((ip) => !isLinkLocal(ip)) ?? null;
+  return [...interfaces].filter(([name]) => name !== 'lo').map(([, index]) => ({ index, ipv4: first(index, 4), ipv6: first(index, 6) }));
 }
 
 /** Whether two looks at a namespace saw the same. */
@@ -66,11 +107,12 @@ export function sameView(one: NetnsView, other: NetnsView): boolean {
   return fingerprint(one) === fingerprint(other);
 }
 
-function fingerprint({ addresses, localAddresses, interfaces, routes }: NetnsView): string {
+function fingerprint({ addresses, localAddresses, interfaces, routes, forwarding }: NetnsView): string {
   const parts = [
     addresses.map(formatIp),
     localAddresses.map(formatIp),
     [...interfaces],
+    forwarding,
     routes.map(({ cidr, interfaceIndex, source }) => [formatCidr(cidr), interfaceIndex, source === null ? null : formatIp(source)]),
   ];
   return JSON.stringify(parts);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Abi } from '../../abi/gen/index.ts';
-import { pinnedCookies, pinsAt, preparePins, removePins } from './pins.ts';
+import { pinnedPodLinks, pinsAt, preparePins, removePins } from './pins.ts';
 
 // Plain files stand for pins here: these functions deal in names. test/kernel has the real ones.
 let root: string;
@@ -45,13 +45,15 @@ describe('preparePins()', () => {
   });
 });
 
-describe('pinnedCookies()', () => {
-  it('reads the cookies of one program and no other', async () => {
+describe('pinnedPodLinks()', () => {
+  it('reads what pods have of their own and passes over what all share', async () => {
     const pins = pinsAt(root);
-    for (const path of [pins.link('mr_sk_lookup', 7n), pins.link('mr_sk_lookup', 18446744073709551615n), pins.link('mr_connect4')])
-      pin(path);
-    expect([...(await pinnedCookies(pins, 'mr_sk_lookup'))].sort()).toEqual([18446744073709551615n, 7n].sort());
-    expect(await pinnedCookies(pins, 'mr_sk')).toEqual([]);
+    const own = [pins.link('mr_sk_lookup', 7n), pins.link('mr_sk_lookup', 18446744073709551615n), pins.link('mr_forward_in', 7n, 3)];
+    for (const path of [...own, pins.link('mr_connect4')]) pin(path);
+    const found = await pinnedPodLinks(pins);
+    expect(found.map(({ path }) => path).sort()).toEqual([...own].sort());
+    expect(found).toContainEqual({ program: 'mr_forward_in', cookie: 7n, interfaceIndex: 3, path: own[2] });
+    expect(found).toContainEqual({ program: 'mr_sk_lookup', cookie: 18446744073709551615n, interfaceIndex: undefined, path: own[1] });
   });
 });
 

@@ -8,7 +8,7 @@ import { Link } from '../../kernel/index.ts';
 export interface Pins {
   readonly root: string;
   map(name: string): string;
-  link(program: string, cookie?: bigint): string;
+  link(program: string, cookie?: bigint, interfaceIndex?: number): string;
 }
 
 const prefix = 'abi-';
@@ -19,8 +19,12 @@ export function pinsAt(root: string): Pins {
   return {
     root,
     map: (name) => join(directory, 'maps', name),
-    link: (program, cookie) => join(directory, 'links', cookie === undefined ? program : `${program}-${cookie}`),
+    link: (program, cookie, index) => join(directory, 'links', cookie === undefined ? program : linkName(program, cookie, index)),
   };
+}
+
+function linkName(program: string, cookie: bigint, interfaceIndex: number | undefined): string {
+  return interfaceIndex === undefined ? `${program}-${cookie}` : `${program}-${cookie}-${interfaceIndex}`;
 }
 
 /** Makes the instance's directory. Throws UserError ABI_MISMATCH when the maps of another version are pinned there. */
@@ -39,11 +43,26 @@ export async function preparePins(pins: Pins): Promise<void> {
   }
 }
 
-/** Cookies that have a link of `program`, as found in the pin directory. */
-export async function pinnedCookies(pins: Pins, program: string): Promise<readonly bigint[]> {
-  const start = `${program}-`;
+/** A link that a pod has of its own. */
+export interface PodLink {
+  readonly program: string;
+  readonly cookie: bigint;
+  /** Set where the program hangs on an interface that is not lo. */
+  readonly interfaceIndex: number | undefined;
+  readonly path: string;
+}
+
+/** The links that pods have of their own, as found in the pin directory. */
+export async function pinnedPodLinks(pins: Pins): Promise<readonly PodLink[]> {
   const names = await readdir(pins.link(''));
-  return names.filter((name) => name.startsWith(start)).map((name) => BigInt(name.slice(start.length)));
+  return names.flatMap((name) => {
+    const match = /^([^-]+)-(\d+)(?:-(\d+))?$/.exec(name);
+    const [, program, cookie, index] = match ?? [];
+    if (program === undefined || cookie === undefined) return [];
+    return [
+      { program, cookie: BigInt(cookie), interfaceIndex: index === undefined ? undefined : Number(index), path: join(pins.link(''), name) },
+    ];
+  });
 }
 
 /** Ends every pinned attachment at once, of every version, whoever else holds the links. */

@@ -1,10 +1,11 @@
 import { rm } from 'node:fs/promises';
-import type { Pod } from '../../abi/gen/index.ts';
 import { PodFlags } from '../../abi/gen/index.ts';
 import type { BpfObject } from '../../kernel/index.ts';
 import { inNetns, Link, Program, patchConstant64, SysError } from '../../kernel/index.ts';
 import { podCookieMark } from './attachments.ts';
-import type { Pins } from './pins.ts';
+import type { Pins, PodLink } from './pins.ts';
+import { pinnedPodLinks } from './pins.ts';
+import type { PodTables } from './tables.ts';
 
 /** A network namespace as the data path needs it. */
 export interface NetnsTarget {
@@ -14,57 +15,70 @@ export interface NetnsTarget {
 }
 
 /** A program of which every pod that needs it has a copy of its own, with its cookie in the place of a constant. */
-export interface PodProgram {
+interface PodProgram {
   readonly name: string;
-  readonly type: 'SK_LOOKUP' | 'SCHED_CLS';
-  isWanted(pod: Pod): boolean;
-  attach(program: Program, netns: NetnsTarget): Link;
-  /** Whether a link that is pinned under the pod's name still hangs where it should. */
-  isAttached(link: Link, netns: NetnsTarget): boolean;
+  readonly hook: 'sk_lookup' | 'ingress' | 'egress';
+  /** Where it hangs: interfaces, or the namespace itself (lo, for tcx) where there is `undefined`. */
+  places(tables: PodTables): readonly (number | undefined)[];
 }
 
 /** lo is the first interface of every network namespace. */
 const loopbackIndex = 1;
 
-export const podPrograms: readonly PodProgram[] = [
-  {
-    name: 'mr_sk_lookup',
-    type: 'SK_LOOKUP',
-    isWanted: (pod) => (pod.flags & PodFlags.INBOUND_LOOKUP) !== 0,
-    attach: (program, netns) => program.attachNetns(netns),
-    isAttached: (link, netns) => {
-      const { target } = link.info();
-      return target.kind === 'netns' && BigInt(target.inode) === netns.inode;
-    },
-  },
-  {
-    name: 'mr_dns_nat',
-    type: 'SCHED_CLS',
-    isWanted: (pod) => (pod.flags & PodFlags.OUTBOUND) !== 0 && (pod.flags & PodFlags.DNS) !== 0,
-    attach: (program, netns) => inNetns(netns.fd, () => program.attachTcx(loopbackIndex, 'egress')),
-    isAttached: (link) => link.info().target.kind === 'tcx',
-  },
+const has = ({ pod }: PodTables, flag: number): boolean => (pod.flags & flag) !== 0;
+const namespaceIf = (wanted: boolean): readonly undefined[] => (wanted ? [undefined] : []);
+const capturedInterfaces = (tables: PodTables): readonly number[] => tables.interfaces.map(([{ index }]) => index);
+
+const podPrograms: readonly PodProgram[] = [
+  { name: 'mr_sk_lookup', hook: 'sk_lookup', places: (tables) => namespaceIf(has(tables, PodFlags.INBOUND_LOOKUP)) },
+  { name: 'mr_dns_nat', hook: 'egress', places: (tables) => namespaceIf(has(tables, PodFlags.OUTBOUND) && has(tables, PodFlags.DNS)) },
+  { name: 'mr_forward_out', hook: 'egress', places: capturedInterfaces },
+  { name: 'mr_forward_in', hook: 'ingress', places: capturedInterfaces },
 ];
 
 /**
- * Attaches a pod's own copy of a program, pinned. One that is attached already is replaced in place by `replace` and left by `repair`. Returns
- * true when there was none. About 3 ms, most of it on another thread.
+ * Sees to it that a pod has its own copies of the programs that `tables` ask for, pinned, and no others. Those that are attached already are
+ * replaced in place by `replace` and left by `repair`. Returns the names of those that were not. About 3 ms each, most of it on another thread.
  */
-export async function attachPodProgram(
+export async function ensurePodPrograms(
   object: BpfObject,
   pins: Pins,
   netns: NetnsTarget,
+  tables: PodTables,
+  mode: 'replace' | 'repair',
+): Promise<readonly string[]> {
+  const attached: string[] = [];
+  const wanted = new Set<string>();
+  for (const program of podPrograms) {
+    for (const place of program.places(tables)) {
+      const path = pins.link(program.name, netns.cookie, place);
+      wanted.add(path);
+      if (await attach(object, path, netns, program, place, mode)) attached.push(program.name);
+    }
+  }
+  for (const link of await pinnedPodLinks(pins)) if (link.cookie === netns.cookie && !wanted.has(link.path)) await detach(link);
+  return attached;
+}
+
+/** Detaches everything that is a pod's own. */
+export async function removePodPrograms(pins: Pins, cookie: bigint): Promise<void> {
+  for (const link of await pinnedPodLinks(pins)) if (link.cookie === cookie) await detach(link);
+}
+
+async function attach(
+  object: BpfObject,
+  path: string,
+  netns: NetnsTarget,
   wanted: PodProgram,
+  place: number | undefined,
   mode: 'replace' | 'repair',
 ): Promise<boolean> {
-  const path = pins.link(wanted.name, netns.cookie);
   const existing = openIfThere(path);
   try {
-    const attached = existing !== null && wanted.isAttached(existing, netns);
+    const attached = existing !== null && isAttached(existing, wanted, netns);
     if (attached && mode === 'repair') return false;
     using program = await Program.loadRaw({
-      type: wanted.type,
-      ...(wanted.type === 'SK_LOOKUP' ? { expectedAttachType: 'SK_LOOKUP' } : {}),
+      ...(wanted.hook === 'sk_lookup' ? { type: 'SK_LOOKUP', expectedAttachType: 'SK_LOOKUP' } : { type: 'SCHED_CLS' }),
       name: wanted.name,
       instructions: patchConstant64(object.instructions(wanted.name), podCookieMark, netns.cookie),
       license: 'Dual BSD/GPL',
@@ -75,7 +89,7 @@ export async function attachPodProgram(
     }
     // the namespace was replaced or the link was detached by hand: what is pinned is only a shell
     existing?.unpin();
-    using link = wanted.attach(program, netns);
+    using link = hang(program, wanted, netns, place ?? loopbackIndex);
     link.pin(path);
     return true;
   } finally {
@@ -83,15 +97,23 @@ export async function attachPodProgram(
   }
 }
 
-/** Detaches a pod's copy. Nothing happens when there is none. */
-export async function detachPodProgram(pins: Pins, cookie: bigint, name: string): Promise<void> {
-  const path = pins.link(name, cookie);
+function hang(program: Program, { hook }: PodProgram, netns: NetnsTarget, interfaceIndex: number): Link {
+  return hook === 'sk_lookup' ? program.attachNetns(netns) : inNetns(netns.fd, () => program.attachTcx(interfaceIndex, hook));
+}
+
+/** Whether a link that is pinned under the pod's name still hangs where it should. */
+function isAttached(link: Link, { hook }: PodProgram, netns: NetnsTarget): boolean {
+  const { target } = link.info();
+  return hook === 'sk_lookup' ? target.kind === 'netns' && BigInt(target.inode) === netns.inode : target.kind === 'tcx';
+}
+
+async function detach({ path }: PodLink): Promise<void> {
   const link = openIfThere(path);
   if (link === null) return;
   try {
     link.detach();
   } catch (error) {
-    // already gone with its namespace
+    // already gone with its namespace or interface
     if (!(error instanceof SysError)) throw error;
   } finally {
     link.close();

@@ -10,7 +10,15 @@ import { compileTables } from './tables.ts';
 
 type View = Parameters<typeof compileRanges>[1];
 
-const nowhere: View = { addresses: [], localAddresses: [], interfaces: new Map(), routes: [] };
+const nowhere: View = {
+  addresses: [],
+  localAddresses: [],
+  secondaries: [],
+  interfaceAddresses: [],
+  forwarding: false,
+  interfaces: new Map(),
+  routes: [],
+};
 
 function cidr(text: string): Cidr {
   const parsed = parseCidr(text);

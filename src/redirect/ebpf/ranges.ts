@@ -9,7 +9,7 @@ export interface RangeRow {
   readonly cidr: Cidr;
   /** RangeFlags, OR'ed. */
   readonly flags: number;
-  /** The address that connections there are made from; null: the pod's primary one. */
+  /** The address that connections there are made from; null: the pod's primary one, or for an address of its own that one. */
   readonly source: IpAddress | null;
 }
 
@@ -32,11 +32,16 @@ export function compileRanges(config: RedirectConfig, view: NetnsView): readonly
     ...(config.dns.kind === 'servers' ? config.dns.servers.map((cidr) => ({ cidr, flags: RangeFlags.DNS_SERVER })) : []),
     ...(ways === null ? [] : view.routes.map(({ cidr }) => ({ cidr, flags: 0 }))),
   ];
+  const primaries = new Map(view.secondaries.map(({ address, primary }) => [formatCidr(hostRange(address)), primary]));
   const rows = new Map<string, RangeRow>();
   for (const { cidr } of wanted) {
     const listed = wanted.reduce((sum, other) => (contains(other.cidr, cidr) ? sum | other.flags : sum), 0);
     const way = ways?.(cidr) ?? straight;
-    rows.set(formatCidr(cidr), { cidr, flags: way.excluded ? listed | RangeFlags.EXCLUDED_ROUTE : listed, source: way.source });
+    rows.set(formatCidr(cidr), {
+      cidr,
+      flags: way.excluded ? listed | RangeFlags.EXCLUDED_ROUTE : listed,
+      source: primaries.get(formatCidr(cidr)) ?? way.source,
+    });
   }
   return [...rows.values()];
 }

@@ -1,4 +1,4 @@
-import type { Group, GroupKey, Pod, Port, PortKey, Range, RangeKey } from '../../abi/gen/index.ts';
+import type { Group, GroupKey, Interface, InterfaceKey, Pod, Port, PortKey, Range, RangeKey } from '../../abi/gen/index.ts';
 import { PodFlags, PortFlags, Size } from '../../abi/gen/index.ts';
 import { UserError } from '../../base/errors.ts';
 import type { IpAddress } from '../../pods/address.ts';
@@ -15,6 +15,8 @@ export interface PodTables {
   readonly ranges: readonly (readonly [RangeKey, Range])[];
   readonly ports: readonly (readonly [PortKey, Port])[];
   readonly groups: readonly (readonly [GroupKey, Group])[];
+  /** The interfaces whose forwarded connections are captured. */
+  readonly interfaces: readonly (readonly [InterfaceKey, Interface])[];
 }
 
 /** What is known of a pod when its tables are made. */
@@ -60,6 +62,7 @@ export function compileTables(facts: PodFacts, config: RedirectConfig): PodTable
     ]),
     ports: redirected ? compilePorts(facts.cookie, config) : [],
     groups: redirected ? compileGroups(facts, config) : [],
+    interfaces: redirected && facts.backend !== 'iptables' ? compileInterfaces(facts, config) : [],
   };
 }
 
@@ -121,6 +124,21 @@ function interfaceIndices(facts: PodFacts, names: readonly string[]): number[] {
     );
   }
   return Array.from({ length: Size.INTERFACES }, (_, index) => indices[index] ?? 0);
+}
+
+/**
+ * Connections that are only forwarded are captured where the annotation names the interface, and everywhere when the namespace forwards at all.
+ */
+function compileInterfaces(facts: PodFacts, config: RedirectConfig): readonly (readonly [InterfaceKey, Interface])[] {
+  const indices = (names: readonly string[]): ReadonlySet<number | undefined> => new Set(names.map((name) => facts.interfaces.get(name)));
+  const rerouted = indices(config.rerouteInterfaces);
+  const excluded = indices(config.excludeInterfaces);
+  return facts.interfaceAddresses
+    .filter(({ index }) => rerouted.has(index) || (facts.forwarding && !excluded.has(index)))
+    .map(({ index, ipv4, ipv6 }) => [
+      { cookie: facts.cookie, index },
+      { addr4: ipv4 === null ? noAddress : mapIp(ipv4), addr6: ipv6 === null ? noAddress : mapIp(ipv6) },
+    ]);
 }
 
 function compileGroups(facts: PodFacts, config: RedirectConfig): readonly (readonly [GroupKey, Group])[] {
