@@ -1,4 +1,6 @@
 import { request } from 'node:http';
+import type { ErrorCode } from '../base/codes.ts';
+import { errorCodes } from '../base/codes.ts';
 import { UserError } from '../base/errors.ts';
 import type { PodRequest } from '../pods/types.ts';
 import type { AgentStatus, ApiError, PodStatus, ServiceEntry } from './types.ts';
@@ -46,12 +48,15 @@ function describe(cause: unknown): string {
   return String(cause);
 }
 
+/** What the other side refused with, under its own code. */
 function asUserError(body: unknown, fallback: string): UserError {
   const error = body as Partial<ApiError> | null;
-  return new UserError('AGENT_REFUSED', error?.message ?? fallback, {
-    cure: error?.cure ?? 'See the log of the process that answered.',
-    data: { remoteCode: error?.code ?? null },
-  });
+  const code = error?.code !== undefined && isErrorCode(error.code) ? error.code : 'AGENT_REFUSED';
+  return new UserError(code, error?.message ?? fallback, { cure: error?.cure ?? 'See the log of the process that answered.' });
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(errorCodes, code);
 }
 
 /** The typed client of the agent's local API (see types.ts for the routes). Stateless: every call opens its own connection. */

@@ -1,8 +1,6 @@
 import type { CallOptions } from '../api/client.ts';
 import { callUnixSocket } from '../api/client.ts';
 import { instancePaths } from '../api/paths.ts';
-import type { ErrorCode } from '../base/codes.ts';
-import { errorCodes } from '../base/codes.ts';
 import { UserError } from '../base/errors.ts';
 import type { Manifest } from '../manifests/types.ts';
 import type { LabPod, LabStatus, OutcomesResponse } from './api.ts';
@@ -50,7 +48,7 @@ export class LabClient {
     }
   }
 
-  /** The shared client speaks of agents; users of the lab are told of the lab, and get the code that the lab itself gave. */
+  /** The shared client speaks of agents; users of the lab are told of the lab. */
   #translate(error: UserError): UserError {
     if (error.code === 'AGENT_UNREACHABLE') {
       return new UserError('LAB_NOT_RUNNING', `Cannot reach the lab because none of this instance is running: ${this.#instance}`, {
@@ -59,12 +57,6 @@ export class LabClient {
         cause: error.cause,
       });
     }
-    const remote = error.data.remoteCode;
-    if (typeof remote !== 'string' || !isErrorCode(remote)) return error;
-    return new UserError(remote, error.message, { cure: error.cure, cause: error });
+    return error;
   }
-}
-
-function isErrorCode(code: string): code is ErrorCode {
-  return Object.hasOwn(errorCodes, code);
 }
