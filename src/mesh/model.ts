@@ -1,9 +1,7 @@
 import type { AuthorizationPolicyManifest, PeerAuthenticationManifest, ServicePort } from '../manifests/types.ts';
 
 /** How connections reach a pod's proxy. Envoy's configuration depends on it (S7). */
-export type RedirectBackend =
-  | { readonly kind: 'iptables' }
-  | { readonly kind: 'ebpf'; readonly inbound: 'sk_lookup' | 'bind' };
+export type RedirectBackend = { readonly kind: 'iptables' } | { readonly kind: 'ebpf'; readonly inbound: 'sk_lookup' | 'bind' };
 
 /** A running pod, as the control plane sees it. */
 export interface Workload {
