@@ -1,23 +1,17 @@
-import { mkdtempSync, readFileSync, rmdirSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Cleanup } from '../base/cleanup.ts';
+import { readFileSync } from 'node:fs';
 import { MillraceError } from '../base/errors.ts';
-import { silentLogger } from '../base/log.ts';
-import { bpfObjectPath } from '../base/project.ts';
-import { createCgroup, findCgroup2, killCgroup, mountBpffs, moveToCgroup, removeCgroup, unmount } from '../kernel/index.ts';
 import { redirectConfigFromAnnotations } from '../pods/annotations.ts';
 import type { RedirectConfig } from '../pods/types.ts';
-import { DataPlane } from '../redirect/ebpf/data-plane.ts';
+import type { DataPlane } from '../redirect/ebpf/data-plane.ts';
 import { viewNetns } from '../redirect/ebpf/netns-view.ts';
 import { ensureSpreadRoute } from '../redirect/ebpf/spread-route.ts';
 import { compileTables } from '../redirect/ebpf/tables.ts';
 import { fromRedirectConfig } from '../redirect/iptables/from-redirect-config.ts';
 import type { IptablesConfig } from '../redirect/iptables/index.ts';
 import { applyRules, removeRules } from '../redirect/iptables/index.ts';
-import { leftoverNames } from './leftovers.ts';
+import { leftoverName } from './leftovers.ts';
 import type { ScratchNetns } from './network.ts';
+import { createScratchNode } from './scratch-node.ts';
 import type { Redirection } from './stage.ts';
 import type { Mode, World } from './types.ts';
 
@@ -58,32 +52,11 @@ const iptablesBackEnd: BackEnd = {
 
 /** The programs, on a cgroup of this process's own that it moves into, so that the sockets that it makes in a pod are the pod's. */
 async function openPrograms(mode: 'sk_lookup' | 'bind'): Promise<BackEnd> {
-  const cleanup = new Cleanup();
-  try {
-    const home = ownCgroup();
-    const names = leftoverNames(process.pid);
-    const top = join(findCgroup2(), names.cgroup);
-    const cgroup = createCgroup(join(top, 'pods'));
-    cleanup.defer(async () => {
-      await killCgroup(top);
-      removeCgroup(top);
-    });
-    moveToCgroup(cgroup, process.pid);
-    // The root cgroup is where this process usually was, and our own guard lets nobody move there.
-    cleanup.defer(() => writeFile(join(home, 'cgroup.procs'), String(process.pid)));
-    const pins = mkdtempSync(join(tmpdir(), names.pins));
-    cleanup.defer(() => rmdirSync(pins));
-    mountBpffs(pins);
-    cleanup.defer(() => unmount(pins));
-    const plane = cleanup.use(await DataPlane.open({ elf: readFileSync(bpfObjectPath()), cgroup, pins, log: silentLogger }));
-    return {
-      redirection: (pod, world) => programs(plane, pod, world, mode),
-      [Symbol.asyncDispose]: () => cleanup[Symbol.asyncDispose](),
-    };
-  } catch (error) {
-    await cleanup[Symbol.asyncDispose]();
-    throw error;
-  }
+  const node = await createScratchNode(leftoverName(process.pid));
+  return {
+    redirection: (pod, world) => programs(node.plane, pod, world, mode),
+    [Symbol.asyncDispose]: () => node[Symbol.asyncDispose](),
+  };
 }
 
 function programs(plane: DataPlane, pod: ScratchNetns, world: World, mode: 'sk_lookup' | 'bind'): Redirection {
@@ -104,10 +77,4 @@ function programs(plane: DataPlane, pod: ScratchNetns, world: World, mode: 'sk_l
     },
     remove: () => plane.release(pod.handle.cookie),
   };
-}
-
-/** The cgroup v2 directory of this process. */
-function ownCgroup(): string {
-  const path = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '/';
-  return join(findCgroup2(), path);
 }

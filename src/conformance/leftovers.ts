@@ -6,9 +6,9 @@ import { parseMounts } from '../kernel/mount.ts';
 
 const prefix = 'millrace-conformance-';
 
-/** What a run calls its cgroup and (the beginning of) the directory of its bpf file system. */
-export function leftoverNames(pid: number): { readonly cgroup: string; readonly pins: string } {
-  return { cgroup: `${prefix}${pid}`, pins: `${prefix}${pid}-` };
+/** What a run calls its cgroup; the directory of its bpf file system begins with it. */
+export function leftoverName(pid: number): string {
+  return `${prefix}${pid}`;
 }
 
 /**
@@ -30,6 +30,7 @@ export async function removeLeftovers(): Promise<void> {
 }
 
 function isOfTheDead(name: string): boolean {
-  const pid = /^millrace-conformance-(\d+)/.exec(name)?.[1];
+  if (!name.startsWith(prefix)) return false;
+  const pid = /^\d+/.exec(name.slice(prefix.length))?.[0];
   return pid !== undefined && !existsSync(`/proc/${pid}`);
 }

@@ -75,3 +75,24 @@ function isSleeping(pid: number): boolean {
     return false;
   }
 }
+
+/** One end of a link. Addresses are given with their prefixes. */
+export interface LinkEnd {
+  readonly netns: ScratchNetns;
+  readonly name: string;
+  readonly addresses: readonly string[];
+}
+
+/** Joins two namespaces by a pair of interfaces, which are up and have their addresses when this returns. */
+export function joinByLink(one: LinkEnd, other: LinkEnd): void {
+  one.netns.ip(`link add ${one.name} type veth peer name ${other.name} netns ${other.netns.pid}\n`);
+  for (const { netns, name, addresses } of [one, other]) {
+    const assigned = addresses.map((address) => `addr add ${address} dev ${name}${address.includes(':') ? ' nodad' : ''}`);
+    netns.ip(ipBatch(`link set ${name} up`, ...assigned));
+  }
+}
+
+/** Lines for `ScratchNetns.ip`. */
+export function ipBatch(...lines: readonly string[]): string {
+  return `${lines.join('\n')}\n`;
+}

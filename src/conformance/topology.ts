@@ -1,6 +1,6 @@
 import { plainAddress } from './endpoint.ts';
 import type { NetnsOptions, ScratchNetns } from './network.ts';
-import { createNetns } from './network.ts';
+import { createNetns, ipBatch, joinByLink } from './network.ts';
 
 /** The addresses of the pod, primary first. */
 export const podAddresses = ['10.9.0.2', '10.9.0.22', '10.8.0.2', 'fd00:9::2', 'fd00:8::2'] as const;
@@ -50,26 +50,23 @@ function connect({ pod, outside, side }: Places): void {
     // Link-local addresses too must be usable at once: a router asks for its neighbours from them.
     netns.sysctl('ipv6/conf/default/accept_dad', '0');
   }
+  joinByLink(
+    { netns: outside, name: 'eth0', addresses: ['10.9.0.1/24', 'fd00:9::1/64'] },
+    { netns: pod, name: 'eth0', addresses: ['10.9.0.2/24', '10.9.0.22/24', 'fd00:9::2/64'] },
+  );
+  joinByLink(
+    { netns: side, name: 'eth0', addresses: ['10.8.0.1/24', 'fd00:8::1/64'] },
+    { netns: pod, name: 'net1', addresses: ['10.8.0.2/24', 'fd00:8::2/64'] },
+  );
   outside.ip(
-    lines(
-      `link add eth0 type veth peer name eth0 netns ${pod.pid}`,
-      ...link('eth0', ['10.9.0.1/24'], ['fd00:9::1/64']),
+    ipBatch(
       ...farAddresses.map((address) => `addr add ${address}/32 dev lo`),
       ...farAddresses6.map((address) => `addr add ${address}/128 dev lo nodad`),
     ),
   );
-  side.ip(lines(`link add eth0 type veth peer name net1 netns ${pod.pid}`, ...link('eth0', ['10.8.0.1/24'], ['fd00:8::1/64'])));
-  pod.ip(
-    lines(
-      ...link('eth0', ['10.9.0.2/24', '10.9.0.22/24'], ['fd00:9::2/64']),
-      ...link('net1', ['10.8.0.2/24'], ['fd00:8::2/64']),
-      'addr add ::6/128 dev lo',
-      'route add default via 10.9.0.1',
-      'route add default via fd00:9::1',
-    ),
-  );
-  outside.ip(lines('route add 10.8.0.0/24 via 10.9.0.2', 'route add fd00:8::/64 via fd00:9::2'));
-  side.ip(lines('route add default via 10.8.0.2', 'route add default via fd00:8::2'));
+  pod.ip(ipBatch('addr add ::6/128 dev lo', 'route add default via 10.9.0.1', 'route add default via fd00:9::1'));
+  outside.ip(ipBatch('route add 10.8.0.0/24 via 10.9.0.2', 'route add fd00:8::/64 via fd00:9::2'));
+  side.ip(ipBatch('route add default via 10.8.0.2', 'route add default via fd00:8::2'));
   pod.sysctl('ipv4/ip_forward', '1');
   pod.sysctl('ipv6/conf/all/forwarding', '1');
   // The application is nobody special and still serves port 53; whoever asks may ping.
@@ -77,18 +74,6 @@ function connect({ pod, outside, side }: Places): void {
   pod.sysctl('ipv4/ping_group_range', '0 2147483647');
   // Fast open both ways, data in the SYN also without a cookie, on every listener (ip-sysctl.rst: 0x1 0x2 0x4 0x200 0x400).
   for (const netns of [pod, outside, side]) netns.sysctl('ipv4/tcp_fastopen', String(0x607));
-}
-
-function link(name: string, ipv4: readonly string[], ipv6: readonly string[]): readonly string[] {
-  return [
-    `link set ${name} up`,
-    ...ipv4.map((address) => `addr add ${address} dev ${name}`),
-    ...ipv6.map((address) => `addr add ${address} dev ${name} nodad`),
-  ];
-}
-
-function lines(...all: readonly string[]): string {
-  return `${all.join('\n')}\n`;
 }
 
 /** Who serves an endpoint: the application in the pod, or a server in one of the namespaces around it. */
