@@ -1,6 +1,9 @@
 import type { Server } from 'node:net';
 import { createServer, Socket } from 'node:net';
-import type { SocketAddress, SocketOptions } from '../../src/kernel/index.ts';
+import { endpoint, endpointText, socketFamily } from '../../src/conformance/endpoint.ts';
+import type { Identity } from '../../src/conformance/identity.ts';
+import { asIdentity, root } from '../../src/conformance/identity.ts';
+import type { SocketOptions } from '../../src/kernel/index.ts';
 import {
   closeFd,
   connectSocket,
@@ -12,51 +15,10 @@ import {
   peerAddress,
   waitConnected,
 } from '../../src/kernel/index.ts';
-import { formatIp, parseIp } from '../../src/pods/address.ts';
 import type { TestNetns } from './network.ts';
 
-/** Who creates a socket: effective ids, which are what counts (contract A.7). */
-export interface Identity {
-  readonly uid: number;
-  readonly gid: number;
-  /** Supplementary groups; this process's own unless told. */
-  readonly groups?: readonly number[];
-}
-
-export const application: Identity = { uid: 1000, gid: 1000 };
-export const proxy: Identity = { uid: 1337, gid: 1337 };
-export const root: Identity = { uid: 0, gid: 0 };
-
-/** `10.0.0.1:80` or `[::1]:80` */
-export function endpoint(text: string): SocketAddress {
-  const match = /^(?:\[(.+)\]|([^:]+)):(\d+)$/.exec(text);
-  const ip = parseIp(match?.[1] ?? match?.[2] ?? '');
-  if (ip === null) throw new Error(`no endpoint: ${text}`);
-  return { address: ip.bytes, port: Number(match?.[3]) };
-}
-
-/** The reverse of `endpoint`; `none` for null. */
-export function endpointText(address: SocketAddress | null): string {
-  if (address === null) return 'none';
-  const family = address.address.length === 4 ? 4 : 6;
-  const text = formatIp({ family, bytes: address.address });
-  return family === 4 ? `${text}:${address.port}` : `[${text}]:${address.port}`;
-}
-
-/** Does something synchronous with other effective ids, which the kernel also takes for file system ids. */
-export function asIdentity<T>(who: Identity, work: () => T): T {
-  const groups = process.getgroups?.() ?? [];
-  if (who.groups !== undefined) process.setgroups?.([...who.groups]);
-  process.setegid?.(who.gid);
-  process.seteuid?.(who.uid);
-  try {
-    return work();
-  } finally {
-    process.seteuid?.(0);
-    process.setegid?.(0);
-    if (who.groups !== undefined) process.setgroups?.(groups);
-  }
-}
+export { endpoint, endpointText } from '../../src/conformance/endpoint.ts';
+export { application, asIdentity, type Identity, proxy, root } from '../../src/conformance/identity.ts';
 
 /** Makes a socket in a namespace while this process has the given effective ids. */
 export function socketAs(netns: TestNetns, who: Identity, options: SocketOptions): number {
@@ -102,6 +64,8 @@ export async function listen(
       original: endpointText(originalDestination(child, family === 6 && !isMapped(child) ? 6 : 4)),
     });
     socket.on('error', () => socket.destroy());
+    // what a client sends is of no interest, but its end must be seen
+    socket.resume();
     socket.end(name);
   });
   await new Promise<void>((resolve, reject) => {
@@ -143,7 +107,7 @@ export async function dial(
 ): Promise<Dialled> {
   const bind = options.from === undefined ? {} : { bind: endpoint(options.from) };
   const reuse = options.reuse === undefined ? {} : { reuse: options.reuse };
-  return dialOn(socketAs(netns, who, { family: familyOf(to), type: 'tcp', ...bind, ...reuse }), to);
+  return dialOn(socketAs(netns, who, { family: socketFamily(to), type: 'tcp', ...bind, ...reuse }), to);
 }
 
 /** As `dial`, with a socket that is there already; it is closed at the end. `as` calls connect(), whoever made the socket. */
@@ -156,7 +120,7 @@ export async function dialOn(fd: number, to: string, as: Identity = root): Promi
   const seen = {
     local: endpointText(localAddress(fd)),
     peer: endpointText(peerAddress(fd)),
-    original: endpointText(originalDestination(fd, familyOf(to) === 6 && !to.startsWith('[::ffff:') ? 6 : 4)),
+    original: endpointText(originalDestination(fd, socketFamily(to) === 6 && !to.startsWith('[::ffff:') ? 6 : 4)),
   };
   return { answer: await readAll(fd), ...seen };
 }
@@ -171,10 +135,6 @@ export async function connectOn(fd: number, to: string, as: Identity = root): Pr
   } catch (error) {
     return errnoOf(error);
   }
-}
-
-function familyOf(to: string): 4 | 6 {
-  return endpoint(to).address.length === 4 ? 4 : 6;
 }
 
 function errnoOf(error: unknown): string {
