@@ -60,7 +60,7 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
       rssBytes: process.memoryUsage.rss(),
       redirectMode: machine.choice,
       programs: await programStatus(plane),
-      maps: mapStatus(plane),
+      maps: await mapStatus(plane),
       counters,
       pods: pods.status(),
       drift: pods.drift,

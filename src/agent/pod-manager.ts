@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import type { PodStatus } from '../api/types.ts';
 import { UserError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
+import { Pace } from '../base/pace.ts';
 import type { FdPoller } from '../kernel/index.ts';
 import { openNetns, watchAddresses } from '../kernel/index.ts';
 import { validatePodName } from '../pods/name.ts';
@@ -16,6 +17,7 @@ import type { Machine } from './machine.ts';
 import { applyPodRules, removePodRules, rulesOf } from './pod-rules.ts';
 import { preparePod } from './prepare-pod.ts';
 import type { DesiredPods } from './state.ts';
+import { writeOrClose } from './table-full.ts';
 
 /** How many pods have their rules compared in one round of three seconds. */
 const rulesPerTurn = 8;
@@ -24,6 +26,8 @@ interface Held {
   readonly pod: EnrolledPod;
   /** Ends the watch on the pod's addresses, interfaces and routes. */
   readonly watch: Disposable;
+  /** A table has no room for the pod's rows. Tried again in every round. */
+  readonly full: UserError | null;
 }
 
 /** Enrols and releases pods: what is desired on one side, the kernel on the other. Calls are done one after another. */
@@ -34,6 +38,8 @@ export class PodManager implements AsyncDisposable {
   readonly #log: Logger;
   readonly #poller: FdPoller;
   readonly #held = new Map<string, Held>();
+  /** Why pods that are wished for are not held. */
+  readonly #failures = new Map<string, string>();
   #queue: Promise<unknown> = Promise.resolve();
   #repaired = 0;
   #lastRepair: string | null = null;
@@ -59,14 +65,16 @@ export class PodManager implements AsyncDisposable {
 
   /**
    * Enrols a pod, or changes one that is enrolled: another namespace under the same name replaces the old one, other annotations take effect
-   * for new connections. Throws UserError POD_NAME_INVALID, ANNOTATION_INVALID, NETNS_INVALID.
+   * for new connections. Throws UserError POD_NAME_INVALID, ANNOTATION_INVALID, NETNS_INVALID, and TABLE_FULL: only then the pod stays wished
+   * for, closed or as it was before.
    */
   enrol(request: PodRequest): Promise<PodStatus> {
     return this.#inTurn(async () => {
       validatePodName(request.name);
-      const status = await this.#enrolNow(request);
+      const held = await this.#enrolNow(request);
       await this.#desired.set(request);
-      return status;
+      if (held.full !== null) throw held.full;
+      return this.#statusOf(held);
     });
   }
 
@@ -81,6 +89,7 @@ export class PodManager implements AsyncDisposable {
         });
       }
       await this.#desired.delete(name);
+      this.#failures.delete(name);
       if (held !== undefined) await this.#drop(held);
       this.#log.info({ pod: name }, 'pod released');
     });
@@ -88,7 +97,15 @@ export class PodManager implements AsyncDisposable {
 
   status(): readonly PodStatus[] {
     const wished = this.#desired.list().filter(({ name }) => !this.#held.has(name));
-    return [...[...this.#held.values()].map(({ pod }) => statusOf(pod, this.#plane.maps)), ...wished.map(absentStatus)];
+    return [
+      ...[...this.#held.values()].map((held) => this.#statusOf(held)),
+      ...wished.map((request) => absentStatus(request, this.#failures.get(request.name) ?? 'its network namespace is gone')),
+    ];
+  }
+
+  #statusOf({ pod, full }: Held): PodStatus {
+    const status = statusOf(pod, this.#plane.maps);
+    return full === null ? status : { ...status, problems: [full.message, ...status.problems] };
   }
 
   /** Enrols everything that an earlier agent was asked to. A pod whose namespace is gone stays wished for and is reported. */
@@ -98,7 +115,7 @@ export class PodManager implements AsyncDisposable {
         try {
           await this.#enrolNow(request);
         } catch (err) {
-          this.#log.warn({ pod: request.name, netns: request.netns, err }, 'pod could not be taken over');
+          this.#noteFailure(request, err);
         }
       }
       await this.#forgetEnded();
@@ -108,16 +125,28 @@ export class PodManager implements AsyncDisposable {
   /** Compares the kernel with what should be there and mends it. Cheap: some hundred microseconds a pod. */
   reconcile(): Promise<void> {
     return this.#inTurn(async () => {
-      for (const program of this.#plane.ensureAttached('repair')) this.#noteRepair(`${program} put back`);
+      this.#mendPrograms();
+      await this.#plane.refresh();
       await this.#followNamespaces();
-      for (const { pod } of this.#held.values()) {
-        await this.#mend(pod).catch((err: unknown) => this.#log.error({ pod: pod.request.name, err }, 'a pod could not be mended'));
+      const pace = new Pace();
+      for (const held of [...this.#held.values()]) {
+        await this.#mend(held).catch((err: unknown) => this.#log.error({ pod: held.pod.request.name, err }, 'a pod could not be mended'));
+        if (pace.isDue) await pace.rest();
       }
       await this.#mendRules().catch((err: unknown) => this.#log.error({ err }, 'the rules of a pod could not be mended'));
     });
   }
 
-  async #mend(pod: EnrolledPod): Promise<void> {
+  #mendPrograms(): void {
+    try {
+      for (const program of this.#plane.ensureAttached('repair')) this.#noteRepair(`${program} put back`);
+    } catch (err) {
+      this.#log.error({ err }, 'programs that are gone could not be put back');
+    }
+  }
+
+  async #mend({ pod, full }: Held): Promise<void> {
+    if (full !== null) return void (await this.#enrolNow(pod.request));
     const change = await this.#plane.enrol(pod.netns, tablesOf(pod), 'repair');
     for (const program of change.attached) this.#noteRepair(`${program} of ${pod.request.name} put back`);
     if (change.written + change.removed > 0) this.#noteRepair(`${change.written + change.removed} rows of ${pod.request.name} put right`);
@@ -134,9 +163,10 @@ export class PodManager implements AsyncDisposable {
     }
   }
 
-  async #enrolNow(request: PodRequest): Promise<PodStatus> {
+  async #enrolNow(request: PodRequest): Promise<Held> {
     const netns = openNetns(request.netns);
     const before = this.#held.get(request.name);
+    const isNew = !this.#plane.isEnrolled(netns.cookie);
     try {
       const twin = [...this.#held.values()].find(({ pod }) => pod.netns.cookie === netns.cookie && pod.request.name !== request.name);
       if (twin !== undefined) {
@@ -150,18 +180,52 @@ export class PodManager implements AsyncDisposable {
         );
       }
       const pod = await preparePod(request, netns, this.#machine);
-      await this.#plane.enrol(netns, tablesOf(pod), 'replace');
-      await applyPodRules(pod, before?.pod.netns.cookie === netns.cookie ? before.pod : null);
-      const watch = watchAddresses(netns, this.#poller, () => this.#namespaceChanged(request.name));
-      this.#held.set(request.name, { pod, watch });
+      const held = await this.#hold(pod, before, isNew);
       if (before !== undefined) await this.#replace(before, pod);
-      await this.#adopt(pod);
-      this.#log.info({ pod: request.name, netns: request.netns, cookie: netns.cookie.toString() }, 'pod enrolled');
-      return statusOf(pod, this.#plane.maps);
+      this.#failures.delete(request.name);
+      this.#noteEnrolled(held, before);
+      if (held.full === null) await this.#adopt(pod);
+      return held;
     } catch (error) {
-      netns.close();
+      if (this.#held.get(request.name)?.pod.netns !== netns) netns.close();
       throw error;
     }
+  }
+
+  /** Rows, programs, rules and the watch: all of them, or, where one fails for a pod that is new, none. */
+  async #hold(pod: EnrolledPod, before: Held | undefined, isNew: boolean): Promise<Held> {
+    const { request, netns } = pod;
+    try {
+      const full = await writeOrClose(this.#plane, pod);
+      if (full === null) await applyPodRules(pod, before?.pod.netns.cookie === netns.cookie ? before.pod : null);
+      const watch = watchAddresses(netns, this.#poller, () => this.#namespaceChanged(request.name));
+      const held = { pod, watch, full };
+      this.#held.set(request.name, held);
+      return held;
+    } catch (error) {
+      if (isNew) await this.#plane.release(netns.cookie);
+      throw error;
+    }
+  }
+
+  #noteEnrolled({ pod, full }: Held, before: Held | undefined): void {
+    const fields = { pod: pod.request.name, netns: pod.request.netns, cookie: pod.netns.cookie.toString() };
+    if (full === null) this.#log.info(fields, 'pod enrolled');
+    else if (before?.full?.message !== full.message) {
+      this.#log.error(
+        { ...fields, code: full.code, map: String(full.data.map), reason: full.message },
+        'a table has no room for the rows of a pod',
+      );
+    }
+  }
+
+  /** Once for each reason, because absent pods are tried again and again. */
+  #noteFailure(request: PodRequest, err: unknown): void {
+    const reason = err instanceof Error ? err.message : String(err);
+    if (this.#failures.get(request.name) === reason) return;
+    const isGone = err instanceof UserError && err.data.found === 'ENOENT';
+    if (!isGone) this.#failures.set(request.name, reason);
+    this.#log.warn({ pod: request.name, netns: request.netns, err }, 'pod could not be taken over');
   }
 
   async #replace(before: Held, now: EnrolledPod): Promise<void> {
@@ -194,19 +258,19 @@ export class PodManager implements AsyncDisposable {
       const now = await stat(held.pod.request.netns, { bigint: true }).catch(() => null);
       if (now?.ino === held.pod.netns.inode) continue;
       await this.#drop(held);
+      this.#failures.delete(held.pod.request.name);
       this.#log.info({ pod: held.pod.request.name, netns: held.pod.request.netns }, 'the network namespace of a pod ended');
     }
     for (const request of this.#desired.list().filter(({ name }) => !this.#held.has(name))) {
       // absent namespaces are reported by status(); only those that are there again are worth a try
       if (await stat(request.netns).catch(() => null))
-        await this.#enrolNow(request).catch((err: unknown) => this.#log.debug({ pod: request.name, err }, 'pod is still absent'));
+        await this.#enrolNow(request).catch((err: unknown) => this.#noteFailure(request, err));
     }
   }
 
   async #adopt(pod: EnrolledPod): Promise<void> {
     if (!pod.request.meshed || pod.backend === 'iptables') return;
-    const { netns } = pod;
-    const count = await adoptListeners(this.#plane.maps, { cookie: netns.cookie, netnsInode: netns.inode, pod: tablesOf(pod).pod });
+    const count = await adoptListeners(this.#plane.maps, pod.netns, tablesOf(pod).pod);
     if (count > 0) this.#log.info({ pod: pod.request.name, count }, 'listeners of the proxy adopted');
   }
 
@@ -242,7 +306,7 @@ export class PodManager implements AsyncDisposable {
   }
 }
 
-function absentStatus(request: PodRequest): PodStatus {
+function absentStatus(request: PodRequest, problem: string): PodStatus {
   const { name, netns, backend, meshed } = request;
-  return { name, netns, cookie: '0', backend, meshed, addresses: [], listeners: [], problems: ['its network namespace is gone'] };
+  return { name, netns, cookie: '0', backend, meshed, addresses: [], listeners: [], problems: [problem] };
 }

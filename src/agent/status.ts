@@ -1,4 +1,5 @@
 import type { MapStatus, ProgramStatus } from '../api/types.ts';
+import { Pace } from '../base/pace.ts';
 import type { ProgramInfo } from '../kernel/index.ts';
 import { closeFd, openById, Program } from '../kernel/index.ts';
 import { cgroupAttachments } from '../redirect/ebpf/attachments.ts';
@@ -10,24 +11,32 @@ import { openIfThere } from '../redirect/ebpf/pod-programs.ts';
 export async function programStatus(plane: DataPlane): Promise<readonly ProgramStatus[]> {
   const shared = cgroupAttachments.map(({ program }) => ({ program, path: plane.pins.link(program) }));
   const own = await pinnedPodLinks(plane.pins);
-  return [...shared, ...own].flatMap(({ program, path }) => {
-    using link = openIfThere(path);
-    if (link === null) return [];
-    const { programId, target, attachType } = link.info();
-    const info = programInfo(programId);
-    const where = target.kind === 'netns' ? `netns ${target.inode}` : target.kind;
-    return [
-      {
-        name: program,
-        id: programId,
-        tag: info.tag,
-        attached: target.kind === 'detached' ? 'detached' : `${attachType ?? 'unknown'} of ${where}`,
-        instructions: info.verifiedInstructions,
-        runs: Number(info.runs),
-        nanoseconds: Number(info.runTimeNanoseconds),
-      },
-    ];
-  });
+  const pace = new Pace();
+  const found: ProgramStatus[] = [];
+  for (const { program, path } of [...shared, ...own]) {
+    found.push(...statusOfLink(program, path));
+    if (pace.isDue) await pace.rest();
+  }
+  return found;
+}
+
+function statusOfLink(program: string, path: string): readonly ProgramStatus[] {
+  using link = openIfThere(path);
+  if (link === null) return [];
+  const { programId, target, attachType } = link.info();
+  const info = programInfo(programId);
+  const where = target.kind === 'netns' ? `netns ${target.inode}` : target.kind;
+  return [
+    {
+      name: program,
+      id: programId,
+      tag: info.tag,
+      attached: target.kind === 'detached' ? 'detached' : `${attachType ?? 'unknown'} of ${where}`,
+      instructions: info.verifiedInstructions,
+      runs: Number(info.runs),
+      nanoseconds: Number(info.runTimeNanoseconds),
+    },
+  ];
 }
 
 function programInfo(id: number): ProgramInfo {
@@ -40,10 +49,20 @@ function programInfo(id: number): ProgramInfo {
 }
 
 /** Sizes and fill of the tables. Entries of a ring are null. */
-export function mapStatus(plane: DataPlane): readonly MapStatus[] {
-  return Object.values(plane.maps).map((map) => {
+export async function mapStatus(plane: DataPlane): Promise<readonly MapStatus[]> {
+  const pace = new Pace();
+  const found: MapStatus[] = [];
+  for (const map of Object.values(plane.maps)) {
     const { name, type, maxEntries, keySize, valueSize } = map.info;
-    const entries = type === 'RINGBUF' ? null : map.count();
-    return { name, type, entries, maxEntries, bytes: type === 'RINGBUF' ? maxEntries : maxEntries * (keySize + valueSize) };
-  });
+    let entries: number | null = null;
+    if (type !== 'RINGBUF') {
+      entries = 0;
+      for (const _ of map.keys()) {
+        entries += 1;
+        if (pace.isDue) await pace.rest();
+      }
+    }
+    found.push({ name, type, entries, maxEntries, bytes: type === 'RINGBUF' ? maxEntries : maxEntries * (keySize + valueSize) });
+  }
+  return found;
 }

@@ -30,8 +30,7 @@ afterEach(async () => {
 });
 
 function adopt(): Promise<number> {
-  const { cookie, inode } = network.pod.handle;
-  return adoptListeners(node.plane.maps, { cookie, netnsInode: inode, pod: podTables(network.pod).pod });
+  return adoptListeners(node.plane.maps, network.pod.handle, podTables(network.pod).pod);
 }
 
 const answers = async () => [

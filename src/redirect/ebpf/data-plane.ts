@@ -1,6 +1,8 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { Counter } from '../../abi/gen/index.ts';
+import { MillraceError, UserError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
+import { Pace } from '../../base/pace.ts';
 import type { Link } from '../../kernel/index.ts';
 import { BpfObject, cgroupId } from '../../kernel/index.ts';
 import type { Attachment } from './attachments.ts';
@@ -8,11 +10,11 @@ import { cgroupAttachments } from './attachments.ts';
 import type { DataPlaneMaps } from './maps.ts';
 import { mapNames, openMaps } from './maps.ts';
 import type { Pins } from './pins.ts';
-import { pinnedCookies, pinsAt, preparePins } from './pins.ts';
+import { otherLayoutCure, pinnedLinks, pinnedPodLinks, pinsAt, preparePins } from './pins.ts';
 import type { NetnsTarget } from './pod-programs.ts';
-import { attachPodProgram, detachPodProgram, openIfThere, podPrograms } from './pod-programs.ts';
+import { ensurePodPrograms, openIfThere, removePodPrograms } from './pod-programs.ts';
 import type { TableChange } from './table-writer.ts';
-import { removePodTables, writePodTables } from './table-writer.ts';
+import { PodTableWriter } from './table-writer.ts';
 import type { PodTables } from './tables.ts';
 
 export interface DataPlaneOptions {
@@ -42,6 +44,7 @@ export class DataPlane implements AsyncDisposable {
   readonly #object: BpfObject;
   readonly #cgroup: string;
   readonly #log: Logger;
+  readonly #tables: PodTableWriter;
 
   private constructor(options: DataPlaneOptions, object: BpfObject, pins: Pins, adopted: boolean) {
     this.#object = object;
@@ -50,10 +53,12 @@ export class DataPlane implements AsyncDisposable {
     this.pins = pins;
     this.adopted = adopted;
     this.maps = openMaps(object);
+    this.#tables = new PodTableWriter(this.maps);
   }
 
   /**
-   * Loads the programs, on the pinned maps where there are any, and attaches them.
+   * Loads the programs, on the pinned maps where there are any, and attaches them. Whatever is refused is refused before the first program is
+   * replaced: the old ones go on with their maps.
    * Throws VerifierError, UserError ABI_MISMATCH, SysError. About 40 ms, most of it on another thread.
    */
   static async open(options: DataPlaneOptions): Promise<DataPlane> {
@@ -61,15 +66,35 @@ export class DataPlane implements AsyncDisposable {
     await preparePins(pins);
     const found = mapNames.filter((name) => existsSync(pins.map(name)));
     const reuse = Object.fromEntries(found.map((name) => [name, { reuse: pins.map(name) }]));
-    const object = await BpfObject.load(options.elf, { name: 'millrace', maps: reuse });
+    const object = await BpfObject.load(options.elf, { name: 'millrace', maps: reuse }).catch((error: unknown) => {
+      throw otherLayout(pins, error);
+    });
     try {
       const plane = new DataPlane(options, object, pins, found.length > 0);
       plane.ensureAttached('replace');
+      await plane.#detachUnknown();
+      await plane.refresh();
       return plane;
     } catch (error) {
       object.close();
       throw error;
     }
+  }
+
+  /** Programs that another build attached and this one does not have. They are no part of what is in place now. */
+  async #detachUnknown(): Promise<void> {
+    for (const { program, path } of await pinnedLinks(this.pins)) {
+      if (this.#object.programNames.includes(program)) continue;
+      using link = openIfThere(path);
+      if (link !== null && link.info().target.kind !== 'detached') link.detach();
+      link?.unpin();
+      this.#log.info({ program, path }, 'a program of another build was detached');
+    }
+  }
+
+  /** Looks at the rows of all pods again, so that the next enrolments put right what others have changed. Some microseconds a row. */
+  refresh(): Promise<void> {
+    return this.#tables.learn(new Pace());
   }
 
   /**
@@ -95,8 +120,11 @@ export class DataPlane implements AsyncDisposable {
     using before = openIfThere(path);
     const target = before?.info().target;
     if (before !== null && target?.kind === 'cgroup' && target.cgroupId === cgroupId(this.#cgroup)) {
-      if (mode === 'replace') before.update(this.#object.program(program));
-      return false;
+      const own = this.#object.program(program);
+      if (before.info().programId === own.id) return false;
+      before.update(own);
+      // by whoever updated the link after us
+      return mode === 'repair';
     }
     // detached, or on the cgroup that an earlier configuration named: the new one hangs before the old one goes
     using link: Link = this.#object.program(program).attachCgroup(this.#cgroup, hook);
@@ -108,28 +136,35 @@ export class DataPlane implements AsyncDisposable {
 
   /**
    * Brings a pod's rows, and the programs that are its own, to what `tables` say. `replace` puts this build's copies of the programs in place,
-   * `repair` only those that are gone. Idempotent.
+   * `repair` only those that are gone. Idempotent. When it throws, the pod has the rows that it had before; a new pod has none.
+   * Throws MillraceError TABLE_FULL, VerifierError, SysError.
    */
   async enrol(netns: NetnsTarget, tables: PodTables, mode: 'replace' | 'repair' = 'replace'): Promise<PodChange> {
-    const rows = writePodTables(this.maps, tables);
-    const attached: string[] = [];
-    for (const program of podPrograms) {
-      if (!program.isWanted(tables.pod)) await detachPodProgram(this.pins, netns.cookie, program.name);
-      else if (await attachPodProgram(this.#object, this.pins, netns, program, mode)) attached.push(program.name);
+    const isNew = mode === 'replace' && !this.isEnrolled(netns.cookie);
+    const rows = this.#tables.write(tables);
+    try {
+      return { ...rows, attached: await ensurePodPrograms(this.#object, this.pins, netns, tables, mode) };
+    } catch (error) {
+      if (isNew) await this.release(netns.cookie);
+      throw error;
     }
-    return { ...rows, attached };
+  }
+
+  /** Whether the programs know a pod with this cookie. */
+  isEnrolled(cookie: bigint): boolean {
+    return this.maps.pods.get(cookie) !== null;
   }
 
   /** Ends a pod's redirection and removes all of its rows. */
   async release(cookie: bigint): Promise<void> {
-    removePodTables(this.maps, cookie);
-    for (const { name } of podPrograms) await detachPodProgram(this.pins, cookie, name);
+    await this.#tables.remove(cookie, new Pace());
+    await removePodPrograms(this.pins, cookie);
   }
 
   /** The cookies of all pods that the tables or the pinned links know. */
   async knownCookies(): Promise<ReadonlySet<bigint>> {
-    const pinned = await Promise.all(podPrograms.map(({ name }) => pinnedCookies(this.pins, name)));
-    return new Set([...this.maps.pods.keys(), ...pinned.flat()]);
+    const pinned = await pinnedPodLinks(this.pins);
+    return new Set([...this.#tables.cookies(), ...pinned.map(({ cookie }) => cookie)]);
   }
 
   /** The counters by name, summed over the CPUs. */
@@ -147,4 +182,14 @@ export class DataPlane implements AsyncDisposable {
     this.#object.close();
     await Promise.resolve();
   }
+}
+
+/** A map of another layout is the operator's to decide on; everything else stays what it is. */
+function otherLayout(pins: Pins, error: unknown): unknown {
+  if (!(error instanceof MillraceError) || error.code !== 'ABI_MISMATCH') return error;
+  return new UserError('ABI_MISMATCH', `Cannot take over ${pins.root} because a map of it has another layout: ${error.message}`, {
+    ...otherLayoutCure,
+    cause: error,
+    data: error.data,
+  });
 }

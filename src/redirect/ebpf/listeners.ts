@@ -1,19 +1,16 @@
 import type { Stats } from 'node:fs';
-import { fstatSync } from 'node:fs';
-import { readdir, readFile, readlink, stat } from 'node:fs/promises';
+import { closeSync, fstatSync, openSync, readFile } from 'node:fs';
+import { readdir, readlink, stat } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import type { Pod } from '../../abi/gen/index.ts';
 import { Size } from '../../abi/gen/index.ts';
-import { closeFd, pidfdGetFd, pidfdOpen, SysError } from '../../kernel/index.ts';
+import { closeFd, inNetns, pidfdGetFd, pidfdOpen, SysError } from '../../kernel/index.ts';
 import type { DataPlaneMaps } from './maps.ts';
+import type { NetnsTarget } from './pod-programs.ts';
 import type { ListeningSocket } from './proc-net.ts';
 import { parseListeners } from './proc-net.ts';
 
-/** A pod as far as its proxy's listeners matter. */
-export interface ListenerPod {
-  readonly cookie: bigint;
-  readonly netnsInode: bigint;
-  readonly pod: Pod;
-}
+const readOpenFile = promisify(readFile);
 
 /** Whether the kernel knows a listening socket of the proxy for this port, in either family. */
 export function isListening(maps: DataPlaneMaps, cookie: bigint, port: number): boolean {
@@ -27,21 +24,25 @@ export function isListening(maps: DataPlaneMaps, cookie: bigint, port: number): 
 
 /**
  * Adds the proxy's sockets that were listening before the programs were there: found in /proc, fetched with pidfd_getfd(2) (Linux ≥ 5.6), put
- * into the table. Only sockets whose maker, by uid or gid, is the proxy count. Returns how many were added.
+ * into the table. Only sockets whose maker, by uid or gid, is the proxy count. Processes are searched only where such a port is listened on.
+ * Returns how many were added.
  */
-export async function adoptListeners(maps: DataPlaneMaps, target: ListenerPod): Promise<number> {
-  const missing = [target.pod.outboundPort, target.pod.inboundPort].filter((port) => !isListening(maps, target.cookie, port));
+export async function adoptListeners(maps: DataPlaneMaps, netns: NetnsTarget, pod: Pod): Promise<number> {
+  const missing = [pod.outboundPort, pod.inboundPort].filter((port) => !isListening(maps, netns.cookie, port));
   if (missing.length === 0) return 0;
-  const pids = await processesIn(target.netnsInode);
-  const [first] = pids;
-  if (first === undefined) return 0;
-  const sockets = (await listenersOf(first)).filter((socket) => missing.includes(socket.port));
+  const sockets = (await listenersOf(netns)).filter((socket) => missing.includes(socket.port));
+  if (sockets.length === 0) return 0;
   let added = 0;
-  for (const pid of sockets.length === 0 ? [] : pids) added += await adoptFrom(maps, target, pid, sockets);
+  for (const pid of await processesIn(netns.inode)) added += await adoptFrom(maps, { cookie: netns.cookie, pod }, pid, sockets);
   return added;
 }
 
-async function adoptFrom(maps: DataPlaneMaps, target: ListenerPod, pid: number, sockets: readonly ListeningSocket[]): Promise<number> {
+interface Target {
+  readonly cookie: bigint;
+  readonly pod: Pod;
+}
+
+async function adoptFrom(maps: DataPlaneMaps, target: Target, pid: number, sockets: readonly ListeningSocket[]): Promise<number> {
   let added = 0;
   for (const name of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
     const path = `/proc/${pid}/fd/${name}`;
@@ -59,7 +60,7 @@ function isOfProxy(pod: Pod, maker: Stats | null): boolean {
   return pod.uids.slice(0, pod.uidCount).includes(maker.uid) || pod.gids.slice(0, pod.gidCount).includes(maker.gid);
 }
 
-function adopt(maps: DataPlaneMaps, { cookie, pod }: ListenerPod, pid: number, remoteFd: number, socket: ListeningSocket): boolean {
+function adopt(maps: DataPlaneMaps, { cookie, pod }: Target, pid: number, remoteFd: number, socket: ListeningSocket): boolean {
   let pidfd = -1;
   let fd = -1;
   try {
@@ -87,11 +88,29 @@ function adopt(maps: DataPlaneMaps, { cookie, pod }: ListenerPod, pid: number, r
   }
 }
 
-async function listenersOf(pid: number): Promise<readonly ListeningSocket[]> {
-  const [tcp4, tcp6] = await Promise.all(
-    [4, 6].map((family) => readFile(`/proc/${pid}/net/tcp${family === 4 ? '' : '6'}`, 'utf8').catch(() => '')),
-  );
-  return [...parseListeners(tcp4 ?? '', 4), ...parseListeners(tcp6 ?? '', 6)];
+/** Opened inside the namespace, and read wherever: an open file of /proc/net keeps to its namespace. */
+async function listenersOf(netns: NetnsTarget): Promise<readonly ListeningSocket[]> {
+  const found: ListeningSocket[] = [];
+  for (const family of [4, 6] as const) {
+    const fd = inNetns(netns.fd, () => openIfThere(`/proc/thread-self/net/tcp${family === 4 ? '' : '6'}`));
+    if (fd === null) continue;
+    try {
+      found.push(...parseListeners(await readOpenFile(fd, 'utf8'), family));
+    } finally {
+      closeSync(fd);
+    }
+  }
+  return found;
+}
+
+/** A kernel without IPv6 has no tcp6. */
+function openIfThere(path: string): number | null {
+  try {
+    return openSync(path, 'r');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
 }
 
 async function processesIn(netnsInode: bigint): Promise<readonly number[]> {

@@ -35,12 +35,21 @@ export async function preparePins(pins: Pins): Promise<void> {
     throw new UserError(
       'ABI_MISMATCH',
       `Cannot take over ${pins.root} because its maps have another layout: current value ${other}, wanted ${prefix}${Abi.VERSION}`,
-      {
-        cure: 'Run the version that made them, or remove them: connections of the pods then bypass the proxies until the new agent is up.',
-        command: 'millrace agent --remove',
-      },
+      otherLayoutCure,
     );
   }
+}
+
+/** What can be done about maps of another layout. */
+export const otherLayoutCure = {
+  cure: 'The programs that are there go on redirecting. Run the version that made them, or remove them: connections of the pods then bypass the proxies until the new agent is up.',
+  command: 'millrace agent --remove',
+} as const;
+
+/** All pinned links with the programs that they are named for, the pods' own and those of the cgroup. */
+export async function pinnedLinks(pins: Pins): Promise<readonly { readonly program: string; readonly path: string }[]> {
+  const names = await readdir(pins.link(''));
+  return names.map((name) => ({ program: name.split('-', 1)[0] ?? name, path: join(pins.link(''), name) }));
 }
 
 /** A link that a pod has of its own. */

@@ -1,6 +1,12 @@
-import type { Group, GroupKey, Port, PortKey, Range, RangeKey, Usage } from '../../abi/gen/index.ts';
+import type { Group, GroupKey, Interface, InterfaceKey, Pod, Port, PortKey, Range, RangeKey, Usage } from '../../abi/gen/index.ts';
+import { PodFlags, Size } from '../../abi/gen/index.ts';
+import { MillraceError } from '../../base/errors.ts';
+import type { Pace } from '../../base/pace.ts';
 import type { BpfMap } from '../../kernel/index.ts';
+import { isSysError } from '../../kernel/index.ts';
 import type { DataPlaneMaps } from './maps.ts';
+import type { RowPlan } from './pod-rows.ts';
+import { PodRows } from './pod-rows.ts';
 import type { PodTables } from './tables.ts';
 
 /** What a write changed; all zero when the kernel already had it. */
@@ -15,64 +21,167 @@ const nothingUsed: Usage = {
   eventCounts: Array.from({ length: 8 }, () => 0),
 };
 
-/**
- * Brings the kernel's rows of one pod to `tables`. Rows of addresses and ports come before the pod's own row when it is new, and stale ones
- * leave after it, so that no connection is decided by half a configuration that is more open than either the old or the new one.
- */
-export function writePodTables(maps: DataPlaneMaps, tables: PodTables): TableChange {
-  const ranges = difference(maps.ranges, tables.cookie, tables.ranges);
-  const ports = difference(maps.ports, tables.cookie, tables.ports);
-  const groups = difference(maps.groups, tables.cookie, tables.groups);
-  maps.ranges.setMany(ranges.write);
-  maps.ports.setMany(ports.write);
-  maps.groups.setMany(groups.write);
-  const unmeasured = maps.usage.get(tables.cookie) === null;
-  if (unmeasured) maps.usage.set(tables.cookie, nothingUsed, 'noexist');
-  const before = maps.pods.get(tables.cookie);
-  const podChanged = before === null || fingerprint(before) !== fingerprint(tables.pod);
-  if (podChanged) maps.pods.set(tables.cookie, tables.pod);
-  const removed = maps.ranges.deleteMany(ranges.remove) + maps.ports.deleteMany(ports.remove) + maps.groups.deleteMany(groups.remove);
-  return { written: ranges.write.length + ports.write.length + groups.write.length + (podChanged ? 1 : 0) + (unmeasured ? 1 : 0), removed };
+/** Under which keys programs may have kept something of a pod. */
+interface Traces {
+  readonly ports: Set<number>;
+  dns: boolean;
+  forwards: boolean;
 }
 
-/** Removes every row of a pod: its own first, which ends the redirection. */
-export function removePodTables(maps: DataPlaneMaps, cookie: bigint): void {
-  maps.pods.delete(cookie);
-  maps.usage.delete(cookie);
-  removeRows(maps.ranges, cookie);
-  removeRows(maps.ports, cookie);
-  removeRows(maps.groups, cookie);
-  removeRows(maps.listenerAddrs, cookie);
-  removeRows(maps.dnsServers, cookie);
-  removeRows(maps.dnsQueries, cookie);
-  removeRows(maps.dnsReplies, cookie);
-  for (const key of [...maps.listeners.keys()].filter((key) => key.cookie === cookie)) maps.listeners.delete(key);
+/** Keeps the rows of all pods. Whoever uses it does one thing after another. */
+export class PodTableWriter {
+  readonly #maps: DataPlaneMaps;
+  readonly #ranges: PodRows<RangeKey, Range>;
+  readonly #ports: PodRows<PortKey, Port>;
+  readonly #groups: PodRows<GroupKey, Group>;
+  readonly #interfaces: PodRows<InterfaceKey, Interface>;
+  readonly #traces = new Map<bigint, Traces>();
+
+  constructor(maps: DataPlaneMaps) {
+    this.#maps = maps;
+    this.#ranges = new PodRows(maps.ranges);
+    this.#ports = new PodRows(maps.ports);
+    this.#groups = new PodRows(maps.groups);
+    this.#interfaces = new PodRows(maps.interfaces);
+  }
+
+  /** Looks at what the kernel has: at the start, and whenever somebody else may have changed it. Some microseconds a row. */
+  async learn(pace: Pace): Promise<void> {
+    for (const rows of [this.#ranges, this.#ports, this.#groups, this.#interfaces]) await rows.learn(pace);
+    const forwarding = new Set(this.#interfaces.cookies());
+    for (const [cookie, pod] of this.#maps.pods.entries()) this.#trace(cookie, pod, forwarding.has(cookie));
+    for (const { cookie, port } of this.#maps.listenerAddrs.keys()) this.#traces.get(cookie)?.ports.add(port);
+  }
+
+  /** Every pod that has a row anywhere. */
+  cookies(): ReadonlySet<bigint> {
+    const rows = [this.#ranges, this.#ports, this.#groups, this.#interfaces].map((table) => [...table.cookies()]);
+    return new Set([...this.#maps.pods.keys(), ...rows.flat()]);
+  }
+
+  /**
+   * Brings one pod's rows to `tables`: all of them, or, when it throws, none. Rows of addresses and ports come before the pod's own row when it
+   * is new, and stale ones leave after it, so that no connection is decided by half a configuration that is more open than either the old or
+   * the new one. Throws MillraceError TABLE_FULL; SysError.
+   */
+  write(tables: PodTables): TableChange {
+    const { cookie, pod } = tables;
+    const plans: readonly (readonly [Full, RowPlan])[] = [
+      [this.#ranges, this.#ranges.plan(cookie, tables.ranges)],
+      [this.#ports, this.#ports.plan(cookie, tables.ports)],
+      [this.#groups, this.#groups.plan(cookie, tables.groups)],
+      [this.#interfaces, this.#interfaces.plan(cookie, tables.interfaces)],
+    ];
+    const undo: (() => void)[] = [];
+    let own = 0;
+    try {
+      for (const [rows, plan] of plans) {
+        undo.push(() => plan.revert());
+        orFull(rows, plan.written, () => plan.write());
+      }
+      own += this.#writeUsage(cookie, undo);
+      own += this.#writePod(cookie, pod);
+    } catch (error) {
+      for (const revert of undo.reverse()) revert();
+      throw error;
+    }
+    this.#trace(cookie, pod, tables.interfaces.length > 0);
+    for (const [, plan] of plans) plan.finish();
+    return {
+      written: plans.reduce((sum, [, { written }]) => sum + written, own),
+      removed: plans.reduce((sum, [, { stale }]) => sum + stale, 0),
+    };
+  }
+
+  #writeUsage(cookie: bigint, undo: (() => void)[]): number {
+    if (this.#maps.usage.get(cookie) !== null) return 0;
+    orFull(filling(this.#maps.usage), 1, () => this.#maps.usage.set(cookie, nothingUsed, 'noexist'));
+    undo.push(() => void this.#maps.usage.delete(cookie));
+    return 1;
+  }
+
+  #writePod(cookie: bigint, pod: Pod): number {
+    const before = this.#maps.pods.get(cookie);
+    if (before !== null && fingerprint(before) === fingerprint(pod)) return 0;
+    orFull(filling(this.#maps.pods), 1, () => this.#maps.pods.set(cookie, pod));
+    return 1;
+  }
+
+  /** Removes every row of a pod: its own first, which ends the redirection. */
+  async remove(cookie: bigint, pace: Pace): Promise<void> {
+    this.#maps.pods.delete(cookie);
+    this.#maps.usage.delete(cookie);
+    for (const rows of [this.#ranges, this.#ports, this.#groups, this.#interfaces]) rows.plan(cookie, []).finish();
+    // a pod whose row was gone before anybody saw it may have left anything
+    const { ports, dns, forwards } = this.#traces.get(cookie) ?? { ports: [], dns: true, forwards: true };
+    for (const port of ports) this.#removeListeners(cookie, port);
+    this.#traces.delete(cookie);
+    if (dns) {
+      await sweep(this.#maps.dnsServers, cookie, pace);
+      await sweep(this.#maps.dnsQueries, cookie, pace);
+      await sweep(this.#maps.dnsReplies, cookie, pace);
+    }
+    if (forwards) {
+      await sweep(this.#maps.forwards, cookie, pace);
+      await sweep(this.#maps.forwardsBack, cookie, pace);
+      await sweep(this.#maps.forwardOrigins, cookie, pace);
+    }
+  }
+
+  #removeListeners(cookie: bigint, port: number): void {
+    for (const family of [4, 6]) {
+      this.#maps.listenerAddrs.delete({ cookie, port, family, slot: 0 });
+      for (let slot = 0; slot < Size.LISTENER_SLOTS; slot += 1) this.#maps.listeners.delete({ cookie, port, family, slot });
+    }
+  }
+
+  #trace(cookie: bigint, pod: Pod, forwards: boolean): void {
+    const traces = this.#traces.get(cookie) ?? { ports: new Set(), dns: false, forwards: false };
+    for (const port of [pod.outboundPort, pod.inboundPort, pod.dnsPort]) if (port !== 0) traces.ports.add(port);
+    traces.dns ||= (pod.flags & PodFlags.DNS) !== 0;
+    traces.forwards ||= forwards;
+    this.#traces.set(cookie, traces);
+  }
 }
 
-function removeRows<K extends { readonly cookie: bigint }, V>(map: BpfMap<K, V>, cookie: bigint): void {
-  map.deleteMany([...map.keys()].filter((key) => key.cookie === cookie));
+/** A table as far as it can be full. */
+interface Full {
+  readonly table: { readonly name: string; readonly maxEntries: number };
+  readonly size: number;
 }
 
-function difference<K extends RangeKey | PortKey | GroupKey, V extends Range | Port | Group>(
-  map: BpfMap<K, V>,
-  cookie: bigint,
-  wanted: readonly (readonly [K, V])[],
-) {
-  const current = new Map<string, [K, V]>();
-  for (const [key, value] of map.entries()) if (key.cookie === cookie) current.set(fingerprint(key), [key, value]);
-  const write = wanted.filter(([key, value]) => {
-    const known = current.get(fingerprint(key));
-    return known === undefined || fingerprint(known[1]) !== fingerprint(value);
-  });
-  const kept = new Set(wanted.map(([key]) => fingerprint(key)));
-  const remove = [...current].filter(([print]) => !kept.has(print)).map(([, [key]]) => key);
-  return { write, remove };
+function filling<K, V>(map: BpfMap<K, V>): Full {
+  return {
+    table: map.info,
+    get size() {
+      return map.count();
+    },
+  };
+}
+
+/** Tells a table without room from everything else that a write can meet: hash tables say E2BIG, tries ENOSPC. */
+function orFull(full: Full, rows: number, write: () => void): void {
+  try {
+    write();
+  } catch (cause) {
+    if (!isSysError(cause, 'E2BIG', 'ENOSPC')) throw cause;
+    const { name, maxEntries } = full.table;
+    const text = `Cannot add ${rows} rows because the table ${name} is full: ${full.size} of ${maxEntries} rows are taken`;
+    throw new MillraceError('TABLE_FULL', text, { cause, data: { map: name, rows, taken: full.size, maxEntries } });
+  }
+}
+
+/** Removes a pod's rows from a table that only programs write. */
+async function sweep<K extends { readonly cookie: bigint }, V>(map: BpfMap<K, V>, cookie: bigint, pace: Pace): Promise<void> {
+  const keys: K[] = [];
+  for (const key of map.keys()) {
+    if (key.cookie === cookie) keys.push(key);
+    if (pace.isDue) await pace.rest();
+  }
+  map.deleteMany(keys);
 }
 
 /** Text that is equal for equal records; bigint and byte arrays have no JSON of their own. */
 function fingerprint(record: object): string {
-  return JSON.stringify(record, (_, value: unknown) => {
-    if (typeof value === 'bigint') return value.toString();
-    return value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value;
-  });
+  return JSON.stringify(record, (_, value: unknown) => (value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value));
 }
