@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { endpoint, endpointText, plainAddress, socketFamily, unmapped } from './endpoint.ts';
+import { endpoint, endpointText, endpointTextWith, plainAddress, socketFamily, unmapped } from './endpoint.ts';
 import { comparedText, spreadText } from './listener.ts';
 import { isPodLocal, placeOf } from './topology.ts';
 
@@ -17,8 +17,8 @@ describe('endpoint()', () => {
 });
 
 describe('addresses as text', () => {
-  it('endpointText() puts a word in place of the port when it is given one', () => {
-    expect(endpointText(endpoint('10.9.0.2:8080'), '*')).toBe('10.9.0.2:*');
+  it('endpointTextWith() puts a word in place of the port', () => {
+    expect(endpointTextWith(endpoint('10.9.0.2:8080'), '*')).toBe('10.9.0.2:*');
     expect(endpointText(null)).toBe('none');
   });
 

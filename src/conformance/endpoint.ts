@@ -9,12 +9,20 @@ export function endpoint(text: string): SocketAddress {
   return { address: ip.bytes, port: Number(match?.[3]) };
 }
 
-/** The reverse of `endpoint`; `none` for null. `port` stands in place of the number. */
-export function endpointText(address: SocketAddress | null, port: string | null = null): string {
-  if (address === null) return 'none';
-  const family = address.address.length === 4 ? 4 : 6;
-  const text = formatIp({ family, bytes: address.address });
-  return `${family === 4 ? text : `[${text}]`}:${port ?? address.port}`;
+/** The reverse of `endpoint`; `none` for null. */
+export function endpointText(address: SocketAddress | null): string {
+  return address === null ? 'none' : withPort(address, String(address.port));
+}
+
+/** As `endpointText`, with a word in place of the port: `10.0.0.1:*`. */
+export function endpointTextWith(address: SocketAddress | null, port: string): string {
+  return address === null ? 'none' : withPort(address, port);
+}
+
+function withPort({ address }: SocketAddress, port: string): string {
+  const family = address.length === 4 ? 4 : 6;
+  const text = formatIp({ family, bytes: address });
+  return `${family === 4 ? text : `[${text}]`}:${port}`;
 }
 
 /** The family of the socket that `text` needs: 6 for a v4-mapped address too. */

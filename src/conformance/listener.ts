@@ -1,7 +1,7 @@
 import type { SocketAddress } from '../kernel/index.ts';
 import { closeFd, localAddress, originalDestination, peerAddress, pollEvents, SysError, socketOption } from '../kernel/index.ts';
 import { acceptSocket, receiveBytes, sendBytes, waitForSockets } from '../kernel/socket-io.ts';
-import { endpointText } from './endpoint.ts';
+import { endpointText, endpointTextWith } from './endpoint.ts';
 
 /** How long anything inside one machine may take before it counts as not happening. Milliseconds. */
 export const patience = 600;
@@ -73,7 +73,7 @@ export function spreadText(address: SocketAddress | null): string {
 
 /** An address with `same` or `other` for its port, as compared with the port that the client believes it has. */
 export function comparedText(address: SocketAddress | null, clientPort: number): string {
-  return endpointText(address, address?.port === clientPort ? 'same' : 'other');
+  return endpointTextWith(address, address?.port === clientPort ? 'same' : 'other');
 }
 
 const SOL_IP = 0;

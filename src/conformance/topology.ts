@@ -3,7 +3,7 @@ import type { NetnsOptions, ScratchNetns } from './network.ts';
 import { createNetns, ipBatch, joinByLink } from './network.ts';
 
 /** The addresses of the pod, primary first. */
-export const podAddresses = ['10.9.0.2', '10.9.0.22', '10.8.0.2', 'fd00:9::2', 'fd00:8::2'] as const;
+const podAddresses = ['10.9.0.2', '10.9.0.22', '10.8.0.2', 'fd00:9::2', 'fd00:8::2'] as const;
 /** Addresses behind the pod's first link, beside the link's own: servers of other hosts and of DNS. */
 const farAddresses = ['10.96.5.5', '10.96.5.6', '10.96.5.7', '10.96.0.10', '10.96.0.11', '198.51.100.5'] as const;
 const farAddresses6 = ['2001:db8::5', '2001:db8::6', '2001:db8::7', '2001:db8::53', 'fd00:96::10', 'fd00:96::11'] as const;

@@ -1,7 +1,7 @@
 import { closeFd, localAddress, originalDestination, peerAddress } from '../../kernel/index.ts';
 import type { Wanted } from '../dial.ts';
 import { dial, greeting } from '../dial.ts';
-import { endpoint, endpointText } from '../endpoint.ts';
+import { endpoint, endpointText, endpointTextWith } from '../endpoint.ts';
 import type { Listener } from '../listener.ts';
 import { acceptAny, readText, sendText, serverView } from '../listener.ts';
 import type { Stage } from '../stage.ts';
@@ -70,7 +70,7 @@ export function fieldsOf({ client, server }: Encounter, to: string, fixedPort: b
   return {
     ...serverView(server, own?.port ?? 0),
     clientPeer: endpointText(peerAddress(client)),
-    clientLocal: endpointText(own, fixedPort ? null : '*'),
+    clientLocal: fixedPort ? endpointText(own) : endpointTextWith(own, '*'),
     clientOriginal: endpointText(originalDestination(client, clientVersion)),
   };
 }

@@ -1,6 +1,6 @@
 import { closeFd, connectSocket, localAddress, peerAddress, pollEvents, SysError } from '../../kernel/index.ts';
 import { receiveBytes, sendBytes, waitForSockets } from '../../kernel/socket-io.ts';
-import { endpoint, endpointText, socketFamily } from '../endpoint.ts';
+import { endpoint, endpointText, endpointTextWith, socketFamily } from '../endpoint.ts';
 import type { Identity } from '../identity.ts';
 import { asIdentity } from '../identity.ts';
 import type { Listener } from '../listener.ts';
@@ -36,7 +36,7 @@ export function runUdp(stage: Stage, flow: UdpFlow): Fields {
       reached: list('reached'),
       source: list('source'),
       peer: list('peer'),
-      ...(connected === true ? { clientPeer: endpointText(peerAddress(fd)), clientLocal: endpointText(localAddress(fd), '*') } : {}),
+      ...(connected === true ? { clientPeer: endpointText(peerAddress(fd)), clientLocal: endpointTextWith(localAddress(fd), '*') } : {}),
     };
   } finally {
     closeFd(fd);
