@@ -94,6 +94,20 @@ describe('an application where binds are rewritten and nothing looks sockets up'
     }
   });
 
+  it('gets one connection on the very address that this one is sent to, where no proxy is', async () => {
+    let spread = '';
+    {
+      await using probe = await proxyAt('0.0.0.0:15001');
+      await answerTo(`${server}:80`);
+      spread = probe.accepted[0]?.local ?? '';
+    }
+    const fd = freeListener(spread);
+    const client = socketAs(arena.network.pod, application, { family: 4, type: 'tcp' });
+    expect(await connectOn(client, `${server}:80`)).toBeNull();
+    expect(await answerTo(`${server}:81`)).toBe('ECONNREFUSED');
+    for (const open of [client, fd]) closeFd(open);
+  });
+
   it('is reached from outside past the proxy on a port that the kernel chose, which nothing there moves', async () => {
     {
       await using _app = await stranger('10.9.0.2:8080');
