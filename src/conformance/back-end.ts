@@ -45,6 +45,7 @@ const iptablesBackEnd: BackEnd = {
         await removeRules(target, installed);
         installed = null;
       },
+      end: () => Promise.resolve(),
     };
   },
   [Symbol.asyncDispose]: () => Promise.resolve(),
@@ -76,5 +77,6 @@ function programs(plane: DataPlane, pod: ScratchNetns, world: World, mode: 'sk_l
       await plane.enrol(pod.handle, compileTables(facts, fullConfig(other)));
     },
     remove: () => plane.release(pod.handle.cookie),
+    end: () => plane.release(pod.handle.cookie),
   };
 }

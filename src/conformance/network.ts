@@ -28,7 +28,9 @@ export interface NetnsOptions {
 /** Makes an empty namespace with loopback up. @throws MillraceError SYS when the holder does not start */
 export async function createNetns(options: NetnsOptions = {}): Promise<ScratchNetns> {
   const namespaces = options.firstId === undefined ? ['--net'] : ['--user', '--net'];
-  const holder = spawn('setpriv', ['--pdeathsig', 'KILL', 'unshare', ...namespaces, '--', 'sleep', 'infinity'], { stdio: 'ignore' });
+  const command = ['--pdeathsig', 'KILL', 'unshare', ...namespaces, '--', 'sleep', 'infinity'];
+  // Detached: a Ctrl-C of the terminal is for us, who still need the namespace to clean up.
+  const holder = spawn('setpriv', command, { stdio: 'ignore', detached: true });
   const pid = await untilInside(holder);
   if (options.firstId !== undefined) {
     for (const map of ['uid_map', 'gid_map']) writeFileSync(`/proc/${pid}/${map}`, `0 ${options.firstId} 65536\n`);

@@ -21,20 +21,29 @@ export interface RunOptions {
  * Runs rows under modes, one after the other, each group of one configuration in a pod of its own. Whatever happens, nothing stays behind.
  * @throws the abort reason; UserError where the machine cannot
  */
-export async function runConformance({ modes, rows, signal, onResult }: RunOptions): Promise<readonly RowResult[]> {
+export async function runConformance(options: RunOptions): Promise<readonly RowResult[]> {
   await removeLeftovers();
   const results: RowResult[] = [];
-  for (const mode of modes) {
-    await using backEnd = await openBackEnd(mode);
-    for (const [world, group] of byWorld(rows)) {
-      signal.throwIfAborted();
-      for await (const result of runWorld(mode, backEnd, world, group, signal)) {
-        results.push(result);
-        onResult?.(result);
-      }
-    }
+  try {
+    for (const mode of options.modes) await runMode(mode, options, results);
+  } catch (error) {
+    // A Ctrl-C ends the programs that we had started too: their failure is not the news. It may have come while this thread was blocked.
+    await setImmediate();
+    options.signal.throwIfAborted();
+    throw error;
   }
   return results;
+}
+
+async function runMode(mode: Mode, { rows, signal, onResult }: RunOptions, results: RowResult[]): Promise<void> {
+  await using backEnd = await openBackEnd(mode);
+  for (const [world, group] of byWorld(rows)) {
+    signal.throwIfAborted();
+    for await (const result of runWorld(mode, backEnd, world, group, signal)) {
+      results.push(result);
+      onResult?.(result);
+    }
+  }
 }
 
 function byWorld(rows: readonly Row[]): ReadonlyMap<World, readonly Row[]> {
@@ -62,6 +71,6 @@ async function* runWorld(mode: Mode, backEnd: BackEnd, world: World, rows: reado
       yield judge(row, mode, await runFlow(stage, row.flow));
     }
   } finally {
-    await redirection.remove();
+    await redirection.end();
   }
 }

@@ -17,6 +17,8 @@ export interface Redirection {
   /** By the configuration of the world, or another one in its place; what is installed already is changed. */
   install(other?: Partial<RedirectConfig>): Promise<void>;
   remove(): Promise<void>;
+  /** The pod's network namespace is about to go: removes what would stay. */
+  end(): Promise<void>;
 }
 
 /** Everything that a flow finds when it begins. */

@@ -14,7 +14,7 @@ import { findCgroup2 } from '../../src/kernel/cgroup.ts';
 import { parseMounts } from '../../src/kernel/mount.ts';
 
 function start(...args: readonly string[]) {
-  const child = spawn(process.execPath, [launcherPath(), 'conformance', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [launcherPath(), 'conformance', ...args], { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   const ended = Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
   return { child, ended: ended.then(([stdout, stderr, [code]]) => ({ stdout, stderr, code: code as number | null })) };
 }
@@ -68,11 +68,21 @@ describe('millrace conformance', () => {
     expect(code).toBe(2);
   });
 
-  it('leaves nothing behind when it is interrupted', { timeout: 60_000 }, async () => {
+  it.each([0, 300, 1500])('leaves nothing behind when Ctrl-C is pressed %d ms after it began', { timeout: 60_000 }, async (delay) => {
     const { child, ended } = start('--mode', 'ebpf');
     await until(() => tracesOf(child.pid).length === 3);
-    child.kill('SIGINT');
-    expect((await ended).code).toBe(130);
+    await new Promise((resolve) => setTimeout(resolve, delay));
+    // as a terminal does: everything that belongs to the command hears it
+    process.kill(-(child.pid ?? 0), 'SIGINT');
+    expect(await ended).toEqual({ code: 130, stdout: '', stderr: '' });
+    expect(tracesOf(child.pid)).toEqual([]);
+  });
+
+  it('leaves nothing behind when it is interrupted while rules are written', { timeout: 60_000 }, async () => {
+    const { child, ended } = start('--mode', 'iptables');
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    process.kill(-(child.pid ?? 0), 'SIGINT');
+    expect(await ended).toEqual({ code: 130, stdout: '', stderr: '' });
     expect(tracesOf(child.pid)).toEqual([]);
   });
 
