@@ -70,7 +70,7 @@ describe('hostile input to the agent', () => {
 
   it('does not hang on, or take, what is no network namespace or is not a pod’s', async () => {
     const fifo = join(directory, 'fifo');
-    execFileSync('mkfifo', [fifo]);
+    execFileSync('sh', ['-c', 'mkfifo "$0"', fifo]);
     symlinkSync(fifo, join(directory, 'link'));
     symlinkSync(join(directory, 'loop'), join(directory, 'loop'));
     const paths = [
