@@ -68,6 +68,15 @@ describe('PodManager', () => {
     expect((await dial(network.pod, application, '10.9.0.1:80')).answer).toBe('outbound');
   });
 
+  it('follows TPROXY by rules when the choice is left to it, and says what is missing when programs are asked for by name', async () => {
+    const tproxy = { 'sidecar.istio.io/interceptionMode': 'TPROXY' };
+    expect(await pods.enrol({ ...pod(tproxy), name: 'test/rules' })).toMatchObject({ backend: 'iptables', problems: [] });
+    expect(await rulesInPod()).toContain('TPROXY');
+    const { problems } = await pods.enrol(pod(tproxy, 'sk_lookup'));
+    expect(problems).toContainEqual(expect.stringContaining('TPROXY'));
+    await pods.enrol(pod());
+  });
+
   it('takes the rules away when programs take over, and when the pod is released', async () => {
     await pods.enrol(pod({}, 'sk_lookup'));
     expect((await ruleSetsEmpty({ netns: network.pod.path })).empty).toBe(true);

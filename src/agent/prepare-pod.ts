@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { UserError } from '../base/errors.ts';
 import type { NetnsHandle } from '../kernel/index.ts';
 import { redirectConfigFromAnnotations } from '../pods/annotations.ts';
-import type { PodRequest, RedirectConfig } from '../pods/types.ts';
+import type { Backend, PodRequest, RedirectConfig } from '../pods/types.ts';
 import { viewNetns } from '../redirect/ebpf/netns-view.ts';
 import { ensureSpreadRoute, spread6Prefix } from '../redirect/ebpf/spread-route.ts';
 import type { EnrolledPod } from './enrolled-pod.ts';
@@ -15,9 +15,10 @@ import type { Machine } from './machine.ts';
 export async function preparePod(request: PodRequest, netns: NetnsHandle, machine: Machine): Promise<EnrolledPod> {
   await refuseOwnNamespace(request, netns);
   const problems: string[] = [];
-  const backend = request.backend === 'auto' ? machine.choice.backend : request.backend;
+  const asked = redirectConfigFromAnnotations(request.name, request.annotations);
+  const backend = request.backend === 'auto' ? automatic(asked, machine) : request.backend;
   const byPrograms = request.meshed && backend !== 'iptables';
-  const config = withoutImpossible(redirectConfigFromAnnotations(request.name, request.annotations), byPrograms, machine, problems);
+  const config = byPrograms ? withoutImpossible(asked, machine, problems) : asked;
   const view = viewNetns(netns);
   let spread6 = byPrograms && config.ipv6 && view.addresses.some(({ family }) => family === 6);
   if (spread6) {
@@ -28,8 +29,15 @@ export async function preparePod(request: PodRequest, netns: NetnsHandle, machin
   return { request, backend, config, netns, view, spread6, problems };
 }
 
-function withoutImpossible(config: RedirectConfig, byPrograms: boolean, machine: Machine, problems: string[]): RedirectConfig {
-  if (!byPrograms || config.dns.kind === 'off' || machine.tcx) return config;
+/** Programs cannot let the application see its client's address (conformance row TPR-10), which is what TPROXY is asked for. */
+function automatic(config: RedirectConfig, machine: Machine): Backend {
+  return config.interceptionMode === 'TPROXY' ? 'iptables' : machine.choice.backend;
+}
+
+function withoutImpossible(config: RedirectConfig, machine: Machine, problems: string[]): RedirectConfig {
+  if (config.interceptionMode === 'TPROXY')
+    problems.push("TPROXY: the application cannot see its client's address; enrol the pod with iptables");
+  if (config.dns.kind === 'off' || machine.tcx) return config;
   problems.push('DNS is not captured: it needs tcx (Linux 6.6)');
   return { ...config, dns: { kind: 'off' } };
 }

@@ -50,6 +50,15 @@ const programDeviations: readonly Deviation[] = [
       'INVALID_DROP keeps the stack from answering segments whose connection only connection tracking knows, by the addresses before translation. Programs translate nothing and leave connection tracking off, so there is nothing that it could find invalid.',
     effect: 'A segment that belongs to nothing is answered with a reset, as RFC 9293 asks and as in a pod without a mesh.',
   },
+  {
+    rows: ['TPR-10'],
+    modes: programs,
+    seen: { onwards: 'timeout', peer: 'nothing (inbound)', local: 'nothing (inbound)' },
+    reason:
+      "Going on to the application from the client's own address has the very four numbers of the connection that the proxy has accepted. Istio's rules tell the two apart by a mark that connection tracking keeps, and by a routing table; a lookup of sockets has neither. Programs keep the client's address towards the proxy, in every mode, and stop there.",
+    effect:
+      "A proxy that binds its client's address waits in vain. `auto` therefore chooses iptables for pods with interceptionMode TPROXY; a pod that asks for eBPF by name has a line in `millrace status`.",
+  },
 ];
 
 /** Every deliberate deviation of a back end from the contract. A test holds each against what is really seen. */
