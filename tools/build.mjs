@@ -56,9 +56,12 @@ function writeWhole(path, content) {
 }
 
 const scriptInputs = ['src', 'package.json', 'tsconfig.json', 'tools/build.mjs', 'tools/envoy.json'];
+const benchmarkInputs = ['src', 'bench', 'test/support', 'package.json', 'tsconfig.json', 'tools'];
 const kernelInputs = ['bpf', 'tools/build.mjs'];
 /** @param {string} path */
 const isProgramSource = (path) => !path.endsWith('.test.ts');
+/** The programs that measure, each one file: they are for developers, and start without anything that a command needs. */
+const benchmarks = ['connect', 'program-sizes', 'storm'];
 /** A chunk that a running agent may still load lazily outlives the build that replaced it by this many milliseconds. */
 const oldChunkLifetime = 24 * 3600 * 1000;
 
@@ -103,6 +106,19 @@ async function buildScripts(root) {
   for (const file of filesBelow(join(root, 'dist/chunks'))) {
     if (!fresh.has(file) && Date.now() - statSync(file).mtimeMs > oldChunkLifetime) rmSync(file, { force: true });
   }
+}
+
+/** @param {string} root */
+async function buildBenchmarks(root) {
+  const { build } = await import('esbuild');
+  const results = await Promise.all(
+    benchmarks.map((name) =>
+      build({ ...bundle, absWorkingDir: root, entryPoints: [`bench/${name}/main.ts`], outfile: `dist/bench-${name}.mjs` }),
+    ),
+  ).catch((/** @type {unknown} */ error) => {
+    throw new BuildError(error instanceof Error ? error.message : String(error));
+  });
+  for (const { path, contents } of results.flatMap((result) => result.outputFiles)) writeWhole(path, contents);
 }
 
 /** The names that clang, the kernel's headers and Debian's folders use for this machine's processor. */
@@ -172,28 +188,37 @@ function buildKernelObjects(root) {
 }
 
 /**
- * The two halves of the build: the first file each must have made, what it is made from, and how.
+ * The parts of the build: the first file each must have made, what it is made from, and how. What is on demand is made only when it is named.
  * @param {string} root
  */
 function partsOf(root) {
   return [
     {
       name: 'scripts',
+      onDemand: false,
       output: 'dist/main.js',
       mark: () => fingerprint(root, scriptInputs, isProgramSource),
       make: () => buildScripts(root),
     },
     {
       name: 'kernel',
+      onDemand: false,
       output: 'dist/bpf/millrace.bpf.o',
       mark: () => fingerprint(root, kernelInputs),
       make: async () => buildKernelObjects(root),
+    },
+    {
+      name: 'benchmarks',
+      onDemand: true,
+      output: 'dist/bench-connect.mjs',
+      mark: () => fingerprint(root, benchmarkInputs, isProgramSource),
+      make: () => buildBenchmarks(root),
     },
   ];
 }
 
 /**
- * The halves of the build that are missing or older than their inputs, each with the fingerprint that would make it fresh.
+ * The parts of the build that are missing or older than their inputs, each with the fingerprint that would make it fresh.
  * @param {string} root
  */
 function staleParts(root) {
@@ -207,7 +232,7 @@ function staleParts(root) {
 
 /** Whether there is nothing to build. @param {string} root */
 export function isBuilt(root) {
-  return staleParts(root).length === 0;
+  return staleParts(root).every((part) => part.onDemand);
 }
 
 /**
@@ -216,7 +241,7 @@ export function isBuilt(root) {
  */
 export async function build({ root, only, log = () => {} }) {
   for (const part of staleParts(root)) {
-    if (only !== undefined && part.name !== only) continue;
+    if (only === undefined ? part.onDemand : part.name !== only) continue;
     const started = performance.now();
     await part.make();
     writeWhole(part.stamp, part.mark);
