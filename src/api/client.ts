@@ -3,12 +3,15 @@ import type { ErrorCode } from '../base/codes.ts';
 import { errorCodes } from '../base/codes.ts';
 import { UserError } from '../base/errors.ts';
 import type { PodRequest } from '../pods/types.ts';
+import { instanceOf, otherInstances } from './sockets.ts';
 import type { AgentStatus, ApiError, PodStatus, ServiceEntry } from './types.ts';
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds until the call fails; 10,000 unless told. */
   readonly timeoutMs?: number;
+  /** Where nobody answers, look for instances that do, for a person who may have meant one of them; not for calls that are repeated. */
+  readonly suggest?: boolean;
 }
 
 /** One JSON call over a unix socket. Throws AGENT_UNREACHABLE where nobody listens and the server's own error otherwise. */
@@ -19,9 +22,10 @@ export async function callUnixSocket(
   body: unknown,
   options: CallOptions = {},
 ): Promise<unknown> {
+  const timeoutMs = options.timeoutMs ?? 10_000;
   const payload = body === undefined ? null : JSON.stringify(body);
   const { status, text } = await new Promise<{ status: number; text: string }>((resolve, reject) => {
-    const timeout = AbortSignal.timeout(options.timeoutMs ?? 10_000);
+    const timeout = AbortSignal.timeout(timeoutMs);
     const signal = options.signal === undefined ? timeout : AbortSignal.any([options.signal, timeout]);
     const headers = payload === null ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) };
     const call = request({ socketPath, method, path, headers, signal, agent: false }, (response) => {
@@ -32,27 +36,60 @@ export async function callUnixSocket(
     });
     call.on('error', reject);
     call.end(payload ?? undefined);
-  }).catch((cause: unknown) => {
-    throw new UserError('AGENT_UNREACHABLE', `Cannot reach ${socketPath} because nobody answers there: ${describe(cause)}`, {
-      cure: 'Start it, or name the instance that runs with --instance.',
-      cause,
-    });
+  }).catch(async (cause: unknown) => {
+    throw unreachable(socketPath, cause, timeoutMs, options.suggest === true ? await otherInstances(socketPath) : []);
   });
   const parsed: unknown = text === '' ? null : JSON.parse(text);
-  if (status >= 400) throw asUserError(parsed, `${method} ${path} answered ${status}`);
+  if (status >= 400) throw asUserError(parsed, `${method} ${path} answered ${status}`, instanceOf(socketPath));
   return parsed;
 }
 
-function describe(cause: unknown): string {
-  if (cause instanceof Error) return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.message;
-  return String(cause);
+/** Nobody answers: whether it never ran, ended or hangs, and which others run, so that a forgotten --instance is seen. */
+function unreachable(socketPath: string, cause: unknown, timeoutMs: number, others: readonly string[]): UserError {
+  const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : String(cause);
+  const reason = reasonOf(code, timeoutMs);
+  const log = socketPath.replace(/sock$/, 'log');
+  const cure =
+    code === 'ABORT_ERR'
+      ? `See whether the process is stopped or has no processor time, and its log: ${log}`
+      : code === 'EACCES'
+        ? 'Run it as root.'
+        : others.length === 0
+          ? 'Start it, or name the instance that runs with --instance.'
+          : `Start it, or name an instance that runs with --instance: ${others.join(', ')}.`;
+  return new UserError('AGENT_UNREACHABLE', `Cannot reach ${socketPath} because ${reason}: ${code}`, {
+    cure,
+    cause,
+    data: { code, reason },
+  });
 }
 
-/** What the other side refused with, under its own code. */
-function asUserError(body: unknown, fallback: string): UserError {
+function reasonOf(code: string, timeoutMs: number): string {
+  switch (code) {
+    case 'ENOENT':
+      return 'no process has opened it';
+    case 'ECONNREFUSED':
+    case 'ECONNRESET':
+      return 'the process behind it has ended';
+    case 'EACCES':
+      return "it is root's alone";
+    case 'ABORT_ERR':
+      return `the process behind it does not answer within ${timeoutMs} ms`;
+    default:
+      return 'nobody answers there';
+  }
+}
+
+/** What the other side refused with, under its own code. It does not know by which name it was called, so commands get the instance here. */
+function asUserError(body: unknown, fallback: string, instance: string): UserError {
   const error = body as Partial<ApiError> | null;
   const code = error?.code !== undefined && isErrorCode(error.code) ? error.code : 'AGENT_REFUSED';
-  return new UserError(code, error?.message ?? fallback, { cure: error?.cure ?? 'See the log of the process that answered.' });
+  const command = error?.command ?? null;
+  const complete = command === null || command.includes('--instance') ? command : `${command} --instance ${instance}`;
+  return new UserError(code, error?.message ?? fallback, {
+    cure: error?.cure ?? 'See the log of the process that answered.',
+    ...(complete === null ? {} : { command: complete }),
+  });
 }
 
 function isErrorCode(code: string): code is ErrorCode {
@@ -62,28 +99,35 @@ function isErrorCode(code: string): code is ErrorCode {
 /** The typed client of the agent's local API (see types.ts for the routes). Stateless: every call opens its own connection. */
 export class AgentClient {
   readonly #socketPath: string;
+  readonly #defaults: CallOptions;
 
-  constructor(socketPath: string) {
+  /** @param defaults options of every call that does not say otherwise */
+  constructor(socketPath: string, defaults: CallOptions = {}) {
     this.#socketPath = socketPath;
+    this.#defaults = defaults;
   }
 
   async status(options?: CallOptions): Promise<AgentStatus> {
-    return (await callUnixSocket(this.#socketPath, 'GET', '/v1/status', undefined, options)) as AgentStatus;
+    return (await this.#call('GET', '/v1/status', undefined, options)) as AgentStatus;
   }
 
   async pods(options?: CallOptions): Promise<readonly PodStatus[]> {
-    return (await callUnixSocket(this.#socketPath, 'GET', '/v1/pods', undefined, options)) as readonly PodStatus[];
+    return (await this.#call('GET', '/v1/pods', undefined, options)) as readonly PodStatus[];
   }
 
   async enrol(pod: PodRequest, options?: CallOptions): Promise<PodStatus> {
-    return (await callUnixSocket(this.#socketPath, 'PUT', '/v1/pods', pod, options)) as PodStatus;
+    return (await this.#call('PUT', '/v1/pods', pod, options)) as PodStatus;
   }
 
   async release(name: string, options?: CallOptions): Promise<void> {
-    await callUnixSocket(this.#socketPath, 'DELETE', `/v1/pods/${encodeURIComponent(name)}`, undefined, options);
+    await this.#call('DELETE', `/v1/pods/${encodeURIComponent(name)}`, undefined, options);
   }
 
   async setServices(services: readonly ServiceEntry[], options?: CallOptions): Promise<void> {
-    await callUnixSocket(this.#socketPath, 'PUT', '/v1/services', services, options);
+    await this.#call('PUT', '/v1/services', services, options);
+  }
+
+  #call(method: string, path: string, body: unknown, options?: CallOptions): Promise<unknown> {
+    return callUnixSocket(this.#socketPath, method, path, body, { ...this.#defaults, ...options });
   }
 }

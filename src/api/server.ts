@@ -1,9 +1,9 @@
 import { chmod, rm } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
-import { connect } from 'node:net';
 import { MillraceError, UserError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
+import { answers } from './sockets.ts';
 import type { ApiError } from './types.ts';
 
 /** Answers one call: the JSON value to send, or null for an empty body. Throwing a UserError answers 400, anything else 500. */
@@ -45,16 +45,6 @@ export async function serveUnixSocket(options: {
   };
 }
 
-function answers(socketPath: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(socketPath, () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
-}
-
 async function handle(
   routes: Readonly<Record<string, Route>>,
   request: IncomingMessage,
@@ -64,7 +54,12 @@ async function handle(
   try {
     const found = match(routes, request.method ?? 'GET', (request.url ?? '/').split('?')[0] ?? '/');
     if (found === null) {
-      send(response, 404, { code: 'USAGE', message: `no such route: ${request.method} ${request.url}`, cure: null } satisfies ApiError);
+      send(response, 404, {
+        code: 'USAGE',
+        message: `no such route: ${request.method} ${request.url}`,
+        cure: null,
+        command: null,
+      } satisfies ApiError);
       return;
     }
     const text = await readBody(request);
@@ -78,6 +73,7 @@ async function handle(
       code,
       message,
       cure: error instanceof UserError ? error.cure : null,
+      command: error instanceof UserError ? error.command : null,
     } satisfies ApiError);
   }
 }

@@ -15,6 +15,8 @@ export interface ApiError {
   readonly code: string;
   readonly message: string;
   readonly cure: string | null;
+  /** A command that solves it or shows more. */
+  readonly command: string | null;
 }
 
 /** One virtual address and port of a service, and the pods behind it. */
@@ -48,8 +50,10 @@ export interface PodStatus {
 
 export interface ProgramStatus {
   readonly name: string;
+  /** 0 where it is missing. */
   readonly id: number;
   readonly tag: string;
+  /** The hook and what it belongs to, or `detached` or `missing`: the agent puts those back. */
   readonly attached: string;
   /** Verified instructions. */
   readonly instructions: number;

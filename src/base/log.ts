@@ -41,7 +41,18 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 /** JSON lines on standard error (fd 2), or on the file descriptor given. Synchronous, so that nothing is lost when the process is killed. */
 export function createLogger(options: { level?: LogLevel; name?: string; fd?: number } = {}): Logger {
   const sink = pino.destination({ fd: options.fd ?? 2, sync: true });
-  return wrap(pino({ level: options.level ?? 'info', ...(options.name === undefined ? {} : { name: options.name }) }, sink));
+  return wrap(
+    pino(
+      {
+        level: options.level ?? 'info',
+        // for who reads the file: a level by its name, and a time of day
+        formatters: { level: (label) => ({ level: label }) },
+        timestamp: pino.stdTimeFunctions.isoTime,
+        base: { pid: process.pid, ...(options.name === undefined ? {} : { name: options.name }) },
+      },
+      sink,
+    ),
+  );
 }
 
 function wrap(inner: pino.Logger): Logger {

@@ -8,7 +8,7 @@ export const agent = defineCommand({
     'Redirects the pods that it is told of until it is stopped. What it put into the kernel stays when it ends, however it ends, and the next one takes it over; --remove takes it out.',
   arguments: {},
   options: {
-    config: { kind: 'text', value: 'FILE', summary: 'YAML with the long names of these options as keys; the command line wins' },
+    config: { kind: 'text', value: 'FILE', summary: 'YAML with the keys instance, cgroup, pins, stats; the command line wins' },
     instance: instanceOption('default'),
     cgroup: { kind: 'text', value: 'PATH', summary: 'the cgroup v2 directory of the pods; CGROUP2/millrace/INSTANCE/pods unless given' },
     pins: { kind: 'text', value: 'DIR', summary: 'where to pin, on a bpf file system; BPFFS/millrace/INSTANCE unless given' },

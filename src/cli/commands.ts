@@ -16,7 +16,7 @@ export const commands = [
   entry('lab logs', 'show what a container has written', async () => (await import('./lab-logs.ts')).labLogs),
   entry('lab exec', 'run a command inside a container', async () => (await import('./lab-exec.ts')).labExec),
   entry('lab down', 'stop a lab and remove everything it made', async () => (await import('./lab-down.ts')).labDown),
-  entry('lab daemon', 'the process behind a lab (started by lab up)', async () => (await import('./lab-daemon.ts')).labDaemon),
+  entry('lab daemon', 'the process behind a lab (started by lab up)', async () => (await import('./lab-daemon.ts')).labDaemon, true),
   entry(
     'conformance',
     'hold redirection to its contract, row by row, with real packets',

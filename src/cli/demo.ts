@@ -62,7 +62,10 @@ export const demo = defineCommand({
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     if (text) {
       stdout.write(`\n${results.length - differing} of ${results.length} steps as expected, ${seconds} s\n`);
-      if (options.keep) stdout.write(`the lab goes on running; end it with: millrace lab down --instance ${lab.instance}\n`);
+      const hint = options.keep
+        ? `the lab goes on running; end it with: millrace lab down --instance ${lab.instance}`
+        : 'the lab is gone; with --keep it stays, and the commands above can be typed';
+      stdout.write(`${hint}\n`);
     } else {
       stdout.write(
         `${toJson({ redirect: lab.redirect, inbound: lab.redirect === 'ebpf' ? lab.inbound : null, seconds: Number(seconds), differing, steps: results })}\n`,

@@ -1,4 +1,4 @@
-import { exitCodes } from '../base/errors.ts';
+import { exitCodes, UserError } from '../base/errors.ts';
 import type { LabOptions } from '../lab/api.ts';
 import { defineCommand } from './command.ts';
 
@@ -27,7 +27,10 @@ export const labDaemon = defineCommand({
         },
       });
     } catch (error) {
-      log.error({ err: error }, 'the lab failed');
+      // a second start, whose words go to who tried it, must not look in the log of the running lab as if that had failed
+      const isSecond = error instanceof UserError && error.code === 'LAB_RUNNING';
+      if (isSecond) log.info({ code: error.code }, 'a second start of this lab was refused');
+      else log.error({ err: error }, 'the lab failed');
       if (!listening) await reportToStarter(failureReport(error));
       return exitCodes.failed;
     }

@@ -3,15 +3,15 @@ import { constants } from 'node:os';
 import { UserError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { checkInstance } from './instance.ts';
-import { labInstance, podNamespaceOption } from './lab-options.ts';
+import { labInstance, podNamespaceOption, suffix } from './lab-options.ts';
 
 /** `millrace lab exec`: run a command inside a container. */
 export const labExec = defineCommand({
   description:
     'POD is a name, NAMESPACE/NAME, deploy/NAME or a label such as app=sleep (the first ready pod). The command gets the user, folder and environment of the container; its exit status is passed on (128 + N for signal N).',
   arguments: {
-    pod: { kind: 'required', summary: 'which pod' },
-    command: { kind: 'variadic', summary: 'what to run, after --' },
+    POD: { kind: 'required', summary: 'which pod' },
+    COMMAND: { kind: 'variadic', summary: 'what to run, after --' },
   },
   options: {
     container: { kind: 'text', short: 'c', value: 'NAME', summary: 'which container; the first application one unless given' },
@@ -22,11 +22,11 @@ export const labExec = defineCommand({
     instance: labInstance,
   },
   examples: ['millrace lab exec deploy/sleep -- curl -s http://httpbin:8000/ip', 'millrace lab exec -u 0 app=httpbin -- ss -ltn'],
-  run: async ({ arguments: { pod, command }, options, signal }) => {
+  run: async ({ arguments: { POD: pod, COMMAND: command }, options, signal }) => {
     if (command.length === 0) {
       throw new UserError('USAGE', 'Cannot run a command in the pod because none is given: nothing stands after --', {
         cure: 'Write it after two dashes.',
-        command: `millrace lab exec ${pod} -- id`,
+        command: `millrace lab exec${suffix(options.instance)} ${pod} -- id`,
         exitCode: 2,
       });
     }

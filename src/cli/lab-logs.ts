@@ -7,7 +7,7 @@ import { labInstance, podNamespaceOption } from './lab-options.ts';
 export const labLogs = defineCommand({
   description:
     'Standard output and standard error of a container, all of its starts. POD as for lab exec. The sidecar is the container istio-proxy; its access log is there.',
-  arguments: { pod: { kind: 'required', summary: 'which pod' } },
+  arguments: { POD: { kind: 'required', summary: 'which pod' } },
   options: {
     container: { kind: 'text', short: 'c', value: 'NAME', summary: 'which container; the first application one unless given' },
     follow: { kind: 'flag', short: 'f', summary: 'go on with what is written from now on' },
@@ -15,7 +15,7 @@ export const labLogs = defineCommand({
     namespace: podNamespaceOption,
     instance: labInstance,
   },
-  run: async ({ arguments: { pod }, options, signal, stdout }) => {
+  run: async ({ arguments: { POD: pod }, options, signal, stdout }) => {
     const instance = checkInstance(options.instance);
     const { findContainer } = await import('../lab/exec.ts');
     const { container } = await findContainer({ instance, pod, container: options.container, namespace: options.namespace, signal });

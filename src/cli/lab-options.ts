@@ -8,6 +8,11 @@ import { instanceOption } from './instance.ts';
 /** `--instance` of every lab command. */
 export const labInstance = instanceOption('lab');
 
+/** What a command that is printed needs to mean the same lab; empty for the usual one. */
+export function suffix(instance: string): string {
+  return instance === labInstance.default ? '' : ` --instance ${instance}`;
+}
+
 /** `-f` of apply, delete and up. */
 export const fileOption = {
   kind: 'list',

@@ -5,7 +5,7 @@ import type { ParsedManifests } from '../manifests/parse.ts';
 import type { CommandEnvironment } from './command.ts';
 import { defineCommand } from './command.ts';
 import { checkInstance } from './instance.ts';
-import { defaultNamespaceOption, fileOption, labInstance, printWarnings, readFiles } from './lab-options.ts';
+import { defaultNamespaceOption, fileOption, labInstance, printWarnings, readFiles, suffix } from './lab-options.ts';
 
 const dayInSeconds = 24 * 3600;
 
@@ -118,8 +118,4 @@ async function manifestsFor(
     namespace ?? sampleNamespace,
     environment,
   );
-}
-
-function suffix(instance: string): string {
-  return instance === 'lab' ? '' : ` --instance ${instance}`;
 }

@@ -38,8 +38,10 @@ export async function parseCommandLine(
   for (const entry of entries) {
     const words = entry.name.split(' ');
     const verb = words.pop() ?? '';
-    const parent = groupOf(program, groups, words, configure);
-    const command = configure(parent.command(verb)).summary(entry.summary).description(entry.summary);
+    const parent = groupOf(program, groups, words, configure, entries);
+    const command = configure(parent.command(verb, { hidden: entry.internal }))
+      .summary(entry.summary)
+      .description(entry.summary);
     if (entry !== wanted) continue;
     const loaded = await entry.load();
     describe(command, entry, loaded);
@@ -74,6 +76,7 @@ function groupOf(
   groups: Map<string, CommanderCommand>,
   words: readonly string[],
   configure: (command: CommanderCommand) => CommanderCommand,
+  entries: readonly CommandEntry[],
 ): CommanderCommand {
   let parent = program;
   for (const [index, word] of words.entries()) {
@@ -81,7 +84,7 @@ function groupOf(
     let group = groups.get(name);
     if (group === undefined) {
       group = configure(parent.command(word))
-        .summary(`commands of ${name}: millrace ${name} --help`)
+        .summary(`${verbsOf(name, entries)} (see millrace ${name} --help)`)
         .description(`commands of ${name}`)
         .helpCommand(false);
       groups.set(name, group);
@@ -89,6 +92,13 @@ function groupOf(
     parent = group;
   }
   return parent;
+}
+
+function verbsOf(group: string, entries: readonly CommandEntry[]): string {
+  return entries
+    .filter(({ name, internal }) => name.startsWith(`${group} `) && !internal)
+    .map(({ name }) => name.slice(group.length + 1))
+    .join(', ');
 }
 
 function describe(target: CommanderCommand, entry: CommandEntry, command: Command): void {

@@ -30,7 +30,7 @@ export const podAdd = defineCommand({
   run: async ({ arguments: { NAME: name }, options, stdout }) => {
     if (options.netns === null) {
       throw new UserError('USAGE', `Cannot enrol ${name} because --netns is missing`, {
-        cure: 'Name a network namespace.',
+        cure: 'Name a network namespace: /run/netns/NAME, or /proc/PID/ns/net of a process in it.',
         exitCode: exitCodes.usage,
       });
     }

@@ -14,7 +14,8 @@ export const redirectRules = defineCommand({
   run: async ({ options, stdin, stdout, signal }) => {
     if (options.config === null) {
       throw new UserError('USAGE', 'Cannot print rules because --config is missing', {
-        cure: 'Name a file, or - for standard input.',
+        cure: 'Name a file with a JSON object, or - for standard input.',
+        command: 'millrace redirect rules --help',
         exitCode: exitCodes.usage,
       });
     }

@@ -6,10 +6,12 @@ export interface CommandEntry {
   readonly name: string;
   /** Half a sentence, in lower case, without a full stop. */
   readonly summary: string;
+  /** Started by another command, not by people: the help leaves it out. */
+  readonly internal: boolean;
   load(): Promise<Command>;
 }
 
 /** One line of commands.ts. */
-export function entry(name: string, summary: string, load: () => Promise<Command>): CommandEntry {
-  return { name, summary, load };
+export function entry(name: string, summary: string, load: () => Promise<Command>, internal = false): CommandEntry {
+  return { name, summary, internal, load };
 }

@@ -117,7 +117,7 @@ describe('runCommandLine()', () => {
   it('prints help for the program, a group and a command, and loads no command for the first two', async () => {
     const program = await cli('--help');
     expect(program).toMatchObject({ code: 0, stderr: '' });
-    expect(program.stdout).toMatch(/lab .*commands of lab[\s\S]*pods +list the pods[\s\S]*Exit codes/);
+    expect(program.stdout).toMatch(/lab .*up, exec .see millrace lab --help.[\s\S]*pods +list the pods[\s\S]*Exit codes/);
     expect((await cli('')).stdout).toBe(program.stdout);
     expect((await cli('lab --help')).stdout).toMatch(/up .*start the lab\n +exec .*run a command in a pod/);
     expect(loaded).toEqual([]);

@@ -10,7 +10,7 @@ export function policySteps(stage: Stage): readonly Step[] {
     {
       id: 'deploy',
       title: 'Deploy sleep and httpbin, each with a sidecar',
-      command: 'millrace lab apply -n demo -f examples/policy-article/sample.yaml',
+      command: stage.typed('apply', '-n demo -f examples/policy-article/sample.yaml'),
       expected: 'httpbin 2/2, sleep 2/2',
       look: async () => {
         await stage.apply('sample/namespace.yaml', 'policy-article/sample.yaml');
@@ -22,7 +22,7 @@ export function policySteps(stage: Stage): readonly Step[] {
     {
       id: 'policy',
       title: 'Only GET /ip may be called, and only by sleep',
-      command: 'millrace lab apply -n demo -f examples/policy-article/istio-l7-policy.yaml',
+      command: stage.typed('apply', '-n demo -f examples/policy-article/istio-l7-policy.yaml'),
       expected: 'applied',
       look: async () => {
         await stage.apply('policy-article/istio-l7-policy.yaml');
@@ -35,7 +35,7 @@ export function policySteps(stage: Stage): readonly Step[] {
     {
       id: 'access-log',
       title: "The sidecar's access log says why",
-      command: 'millrace lab logs deploy/httpbin -c istio-proxy | grep /headers',
+      command: stage.typed('logs', 'deploy/httpbin -c istio-proxy | grep /headers'),
       expected: '403 rbac_access_denied_matched_policy[none]',
       look: async () => {
         const line = await stage.accessLogLine('httpbin', (text) => text.includes('"GET /headers '));
@@ -50,7 +50,7 @@ export function policySteps(stage: Stage): readonly Step[] {
     {
       id: 'principal',
       title: 'The server knows the client by its certificate',
-      command: 'millrace lab logs deploy/httpbin -c istio-proxy | grep "GET /ip"',
+      command: stage.typed('logs', 'deploy/httpbin -c istio-proxy | grep "GET /ip"'),
       expected: client,
       look: async () => {
         const line = await stage.accessLogLine('httpbin', (text) => text.includes('"GET /ip '));
@@ -64,7 +64,7 @@ function request(stage: Stage, id: string, title: string, args: readonly string[
   return {
     id,
     title,
-    command: `millrace lab exec deploy/sleep -- curl -s -o /dev/null -w '%{http_code}' ${args.join(' ')}`,
+    command: stage.typed('exec', `deploy/sleep -- curl -s -o /dev/null -w '%{http_code}' ${args.join(' ')}`),
     expected,
     look: async () =>
       exactly(expected, (await stage.exec('sleep', ['curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', ...args])).stdout),

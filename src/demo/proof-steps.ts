@@ -58,7 +58,7 @@ function dialled(stage: Stage): Step {
   return {
     id: 'getpeername',
     title: 'The application believes that it talks to the service',
-    command: `millrace lab exec deploy/sleep -- curl -s -o /dev/null -w '%{remote_ip}:%{remote_port}' ${url}`,
+    command: stage.typed('exec', `deploy/sleep -- curl -s -o /dev/null -w '%{remote_ip}:%{remote_port}' ${url}`),
     expected: 'the address of the service, port 8000',
     look: async () => {
       const service = await serviceAddress(stage);
@@ -76,7 +76,7 @@ function peer(stage: Stage): Step {
   return {
     id: 'peer',
     title: 'The sidecar sees the pod as its client, not 127.0.0.1',
-    command: 'millrace lab logs deploy/sleep -c istio-proxy',
+    command: stage.typed('logs', 'deploy/sleep -c istio-proxy'),
     expected: 'the address of the pod',
     look: async () => {
       const service = await serviceAddress(stage);

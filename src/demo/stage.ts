@@ -33,6 +33,11 @@ export class Stage {
     this.#signal = signal;
   }
 
+  /** What a person would type to see the same in this lab. */
+  typed(verb: string, words: string): string {
+    return `millrace lab ${verb} --instance ${this.options.instance} ${words}`;
+  }
+
   /** Applies files of examples/, as `kubectl apply -n demo -f` would. */
   async apply(...files: readonly string[]): Promise<void> {
     const paths = files.map((file) => join(projectRoot(), 'examples', file));

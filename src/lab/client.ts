@@ -41,7 +41,7 @@ export class LabClient {
 
   async #call(method: string, path: string, body: unknown, options?: CallOptions): Promise<unknown> {
     try {
-      return await callUnixSocket(this.#socket, method, path, body, options);
+      return await callUnixSocket(this.#socket, method, path, body, { suggest: true, ...options });
     } catch (error) {
       options?.signal?.throwIfAborted();
       throw error instanceof UserError ? this.#translate(error) : error;
@@ -51,9 +51,12 @@ export class LabClient {
   /** The shared client speaks of agents; users of the lab are told of the lab. */
   #translate(error: UserError): UserError {
     if (error.code === 'AGENT_UNREACHABLE') {
-      return new UserError('LAB_NOT_RUNNING', `Cannot reach the lab because none of this instance is running: ${this.#instance}`, {
-        cure: 'Start it, or name the instance that runs with --instance.',
-        command: this.#instance === 'lab' ? 'millrace lab up' : `millrace lab up --instance ${this.#instance}`,
+      const hangs = error.data.code === 'ABORT_ERR';
+      const reason = hangs ? String(error.data.reason) : 'none of this instance is running';
+      const command = hangs ? 'millrace lab down' : 'millrace lab up';
+      return new UserError('LAB_NOT_RUNNING', `Cannot reach the lab because ${reason}: ${this.#instance}`, {
+        cure: error.cure,
+        command: this.#instance === 'lab' ? command : `${command} --instance ${this.#instance}`,
         cause: error.cause,
       });
     }

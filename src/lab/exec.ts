@@ -20,7 +20,7 @@ export interface ContainerRequest {
 export async function findContainer(request: ContainerRequest): Promise<{ readonly pod: LabPod; readonly container: LabContainer }> {
   const reference = parsePodReference(request.pod);
   const pods = await new LabClient(request.instance).pods(request.signal === undefined ? {} : { signal: request.signal });
-  const pod = selectPod(pods, reference, request.namespace);
+  const pod = selectPod(pods, reference, request.namespace, request.instance);
   return { pod, container: chooseContainer(pod, request.container) };
 }
 
@@ -33,7 +33,7 @@ export async function execTarget(request: ContainerRequest): Promise<ExecTarget>
       `Cannot run a command in container ${container.name} of pod ${pod.name} because it does not run: ${stateOf(container)}`,
       {
         cure: 'See its log for the reason.',
-        command: `millrace lab logs ${pod.namespace}/${pod.name} -c ${container.name}`,
+        command: `millrace lab logs --instance ${request.instance} ${pod.namespace}/${pod.name} -c ${container.name}`,
       },
     );
   }

@@ -15,7 +15,7 @@ const pods = [
 ];
 
 function select(text: string, namespace: string | null = null): string {
-  const found = selectPod(pods, parsePodReference(text), namespace);
+  const found = selectPod(pods, parsePodReference(text), namespace, 'lab');
   return `${found.namespace}/${found.name}`;
 }
 

@@ -42,9 +42,15 @@ export function parsePodReference(text: string): PodReference {
  * The pod that is meant: among several of a Deployment or a label the first ready one by name, as kubectl does. A bare name that no pod
  * has may be that of an owner, so `sleep` finds `sleep-7c9f5d6b4-x2k9q`.
  * @param namespace only pods of this namespace; null: of all
+ * @param instance the lab that they are of, for the failure's words
  * @throws UserError POD_UNKNOWN when none or, for a name, several in different namespaces match
  */
-export function selectPod<P extends SelectablePod>(pods: readonly P[], reference: PodReference, namespace: string | null): P {
+export function selectPod<P extends SelectablePod>(
+  pods: readonly P[],
+  reference: PodReference,
+  namespace: string | null,
+  instance: string,
+): P {
   const inScope = namespace === null || reference.kind === 'full' ? pods : pods.filter((pod) => pod.namespace === namespace);
   const exact = candidates(inScope, reference);
   const found = exact.length === 0 && reference.kind === 'name' ? inScope.filter((pod) => pod.owner === reference.name) : exact;
@@ -54,7 +60,7 @@ export function selectPod<P extends SelectablePod>(pods: readonly P[], reference
     const names = inScope.map((pod) => `${pod.namespace}/${pod.name}`).join(', ');
     throw new UserError('POD_UNKNOWN', `Cannot find a pod because none matches: '${describe(reference)}'`, {
       cure: names === '' ? 'The lab has no pods; apply a manifest.' : `Pods are: ${names}.`,
-      command: 'millrace lab status',
+      command: `millrace lab status --instance ${instance}`,
     });
   }
   const spaces = new Set(ranked.map((pod) => pod.namespace));
