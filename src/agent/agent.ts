@@ -59,7 +59,7 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
       abiVersion: Abi.VERSION,
       rssBytes: process.memoryUsage.rss(),
       redirectMode: machine.choice,
-      programs: await programStatus(plane),
+      programs: await programStatus(plane, (cookie) => pods.nameOf(cookie)),
       maps: await mapStatus(plane),
       counters,
       pods: pods.status(),

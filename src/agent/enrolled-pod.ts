@@ -53,6 +53,10 @@ export function statusOf(pod: EnrolledPod, maps: DataPlaneMaps): PodStatus {
     meshed: pod.request.meshed,
     addresses: pod.view.addresses.map(formatIp),
     listeners,
-    problems: [...(inKernel ? [] : ['the kernel has no row for this pod']), ...pod.problems, ...absent],
+    problems: [
+      ...(inKernel ? [] : ['the kernel has no row for this pod: its connections are not redirected until the agent puts it back']),
+      ...pod.problems,
+      ...absent,
+    ],
   };
 }

@@ -7,36 +7,40 @@ import type { DataPlane } from '../redirect/ebpf/data-plane.ts';
 import { pinnedPodLinks } from '../redirect/ebpf/pins.ts';
 import { openIfThere } from '../redirect/ebpf/pod-programs.ts';
 
-/** The attached programs, read from their links: what hangs there, whoever put it there. */
-export async function programStatus(plane: DataPlane): Promise<readonly ProgramStatus[]> {
-  const shared = cgroupAttachments.map(({ program }) => ({ program, path: plane.pins.link(program) }));
-  const own = await pinnedPodLinks(plane.pins);
+/** The attached programs, read from their links: what hangs there, whoever put it there. One whose pin is gone is `missing`. `nameOf` gives the pod of a cookie. */
+export async function programStatus(
+  plane: DataPlane,
+  nameOf: (cookie: bigint) => string | null = () => null,
+): Promise<readonly ProgramStatus[]> {
+  const shared = cgroupAttachments.map(({ program }) => ({ program, path: plane.pins.link(program), owner: 'cgroup' }));
+  const own = (await pinnedPodLinks(plane.pins)).map(({ program, path, cookie }) => ({
+    program,
+    path,
+    owner: nameOf(cookie) ?? `namespace ${cookie}`,
+  }));
   const pace = new Pace();
   const found: ProgramStatus[] = [];
-  for (const { program, path } of [...shared, ...own]) {
-    found.push(...statusOfLink(program, path));
+  for (const { program, path, owner } of [...shared, ...own]) {
+    found.push(statusOfLink(program, path, owner));
     if (pace.isDue) await pace.rest();
   }
   return found;
 }
 
-function statusOfLink(program: string, path: string): readonly ProgramStatus[] {
+function statusOfLink(program: string, path: string, owner: string): ProgramStatus {
   using link = openIfThere(path);
-  if (link === null) return [];
+  if (link === null) return { name: program, id: 0, tag: '', attached: 'missing', instructions: 0, runs: 0, nanoseconds: 0 };
   const { programId, target, attachType } = link.info();
   const info = programInfo(programId);
-  const where = target.kind === 'netns' ? `netns ${target.inode}` : target.kind;
-  return [
-    {
-      name: program,
-      id: programId,
-      tag: info.tag,
-      attached: target.kind === 'detached' ? 'detached' : `${attachType ?? 'unknown'} of ${where}`,
-      instructions: info.verifiedInstructions,
-      runs: Number(info.runs),
-      nanoseconds: Number(info.runTimeNanoseconds),
-    },
-  ];
+  return {
+    name: program,
+    id: programId,
+    tag: info.tag,
+    attached: target.kind === 'detached' ? 'detached' : `${attachType ?? 'unknown'} of ${owner}`,
+    instructions: info.verifiedInstructions,
+    runs: Number(info.runs),
+    nanoseconds: Number(info.runTimeNanoseconds),
+  };
 }
 
 function programInfo(id: number): ProgramInfo {

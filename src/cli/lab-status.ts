@@ -1,8 +1,9 @@
+import { instancePaths } from '../api/paths.ts';
 import { exitCodes } from '../base/errors.ts';
-import type { LabPod, LabStatus } from '../lab/api.ts';
+import type { LabContainer, LabPod, LabStatus } from '../lab/api.ts';
 import { defineCommand } from './command.ts';
 import { checkInstance } from './instance.ts';
-import { labInstance } from './lab-options.ts';
+import { labInstance, suffix } from './lab-options.ts';
 import { formatTable, outputOption, printValue } from './print.ts';
 
 /** `millrace lab status`: pods, services and the state of the lab. */
@@ -19,12 +20,18 @@ export const labStatus = defineCommand({
 
 function statusText(status: LabStatus): string {
   const { agent } = status;
+  const paths = instancePaths(status.instance);
   const redirect = status.inbound === null ? status.redirect : `${status.redirect}, inbound by ${status.inbound}`;
-  const restarts = agent.restarts === 0 ? '' : `, started again ${agent.restarts} times (${agent.lastError ?? 'reason unknown'})`;
+  const restarts =
+    agent.restarts === 0
+      ? ''
+      : `, started again ${times(agent.restarts)}; the last one ended with ${agent.lastError ?? 'an unknown reason'}`;
   const lines = [
-    `lab ${status.instance} (process ${status.pid}) is ${status.state}`,
+    `lab ${status.instance} (process ${status.pid}) is ${stateText(status)}`,
     `redirection: ${redirect}; acceleration: ${status.acceleration.state} (${status.acceleration.reason})`,
     `agent: ${agent.state}${agent.pid === null ? '' : ` (process ${agent.pid})`}${restarts}; name server: ${status.dnsAddress}`,
+    `logs: ${paths.labLog}, ${paths.agentLog}; more: millrace status --instance ${status.instance}`,
+    ...(agent.state === 'restarting' ? ['what is redirected stays so while the agent starts; changes wait for it'] : []),
     ...status.problems.map((problem) => `problem: ${problem}`),
     ...status.unenforced.map(({ kind, namespace, name }) => `not enforced by this version: ${kind} ${namespace}/${name}`),
   ];
@@ -38,14 +45,33 @@ function statusText(status: LabStatus): string {
     { title: 'ADDRESSES', value: (pod) => pod.addresses.join(',') },
     { title: 'SIDECAR', value: (pod) => (pod.injected ? 'yes' : 'no') },
   ]);
-  const problems = status.pods.filter((pod) => pod.problem !== null).map((pod) => `${pod.namespace}/${pod.name}: ${pod.problem ?? ''}\n`);
+  const problems = status.pods.flatMap((pod) => [
+    ...(pod.problem === null ? [] : [`${pod.namespace}/${pod.name}: ${pod.problem}\n`]),
+    ...pod.containers.filter(({ lastExit }) => lastExit !== null).map((container) => exitText(status.instance, pod, container)),
+  ]);
   const services = formatTable(status.services, [
     { title: 'NAMESPACE', value: (service) => service.namespace },
     { title: 'SERVICE', value: (service) => service.name },
     { title: 'CLUSTER-IP', value: (service) => (service.clusterIP === '' ? 'None' : service.clusterIP) },
     { title: 'PORTS', value: (service) => service.ports.map((port) => `${port.port}→${port.targetPort}/${port.protocol}`).join(',') },
   ]);
-  return `${lines.join('\n')}\n\n${pods}${problems.join('')}\n${services}`;
+  return `${lines.join('\n')}\n\n${pods}${problems.length === 0 ? '' : `\n${problems.join('')}`}\n${services}`;
+}
+
+function stateText({ state, agent }: LabStatus): string {
+  return state === 'settled' && agent.state === 'restarting' ? 'settled, but its agent is not running' : state;
+}
+
+/** A container that ended once or more: how, whether it came back, and where it said why. */
+function exitText(instance: string, pod: LabPod, { name, lastExit, restarts, ready, state }: LabContainer): string {
+  const how = lastExit === null ? 'an unknown reason' : (lastExit.signal ?? `exit code ${lastExit.exitCode}`);
+  const now = ready ? 'ready again' : state.kind === 'waiting' ? state.reason : state.kind;
+  const log = `millrace lab logs${suffix(instance)} ${pod.namespace}/${pod.name} -c ${name}`;
+  return `${pod.namespace}/${pod.name}: ${name} ended with ${how}, started again ${times(restarts)}, now ${now}; see ${log}\n`;
+}
+
+function times(count: number): string {
+  return count === 1 ? 'once' : `${count} times`;
 }
 
 function readyCount(pod: LabPod): string {

@@ -3,9 +3,12 @@ import { exitCodes } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { checkInstance, instanceOption } from './instance.ts';
 import { formatTable, outputOption, printValue } from './print.ts';
+import { concernsOf } from './status-concerns.ts';
 
 /** `millrace status`: what an agent has in the kernel. */
 export const status = defineCommand({
+  description:
+    'What needs attention comes first. RUNS and NS/RUN are counted only while statistics are on (millrace agent --stats). What each line means, and what to do: docs/operations.md.',
   arguments: {},
   options: { instance: instanceOption('default'), output: outputOption },
   run: async ({ options, stdout }) => {
@@ -17,13 +20,16 @@ export const status = defineCommand({
 });
 
 function describe(status: AgentStatus): string {
+  const concerns = concernsOf(status);
+  const counts = status.programs.some(({ runs }) => runs > 0);
   const counters = Object.entries(status.counters).filter(([, count]) => count > 0);
   return [
     `agent ${status.instance} ${status.version}, pid ${status.pid}, ${Math.round(status.rssBytes / 1024 / 1024)} MiB, since ${status.startedAt}\n`,
-    `redirecting after ${status.readyAfterMs} ms, ${status.adopted ? 'took over the pins of an earlier agent' : 'fresh start'}\n`,
+    `redirecting ${status.readyAfterMs} ms after its start, ${status.adopted ? 'took over the pins of an earlier agent' : 'nothing was pinned before it'}\n`,
     `redirectMode auto is ${status.redirectMode.backend}: ${status.redirectMode.reason}\n`,
     `cgroup ${status.cgroup}\npins ${status.pins} (layout ${status.abiVersion})\n`,
-    `drift repaired ${status.drift.repaired}${status.drift.last === null ? '' : `, last: ${status.drift.last}`}; events lost ${status.lostEvents}\n\n`,
+    `drift repaired ${status.drift.repaired}${status.drift.last === null ? '' : `, last: ${status.drift.last}`}; events lost ${status.lostEvents}\n`,
+    concerns.length === 0 ? 'nothing needs attention\n\n' : `needs attention:\n${concerns.map((line) => `  ${line}\n`).join('')}\n`,
     formatTable(status.pods, [
       { title: 'POD', value: (pod) => pod.name },
       { title: 'BACKEND', value: (pod) => (pod.meshed ? pod.backend : 'none') },
@@ -32,7 +38,7 @@ function describe(status: AgentStatus): string {
         title: 'LISTENERS',
         value: (pod) => pod.listeners.map(({ role, present }) => `${role}:${present ? 'yes' : 'NO'}`).join(' ') || '-',
       },
-      { title: 'PROBLEMS', value: (pod) => pod.problems.join('; ') || '-' },
+      { title: 'PROBLEMS', value: (pod) => (pod.problems.length === 0 ? '-' : 'see above') },
     ]),
     '\n',
     formatTable(status.programs, [
@@ -40,7 +46,7 @@ function describe(status: AgentStatus): string {
       { title: 'ID', value: (program) => String(program.id), align: 'right' },
       { title: 'ATTACHED', value: (program) => program.attached },
       { title: 'INSTRUCTIONS', value: (program) => String(program.instructions), align: 'right' },
-      { title: 'RUNS', value: (program) => program.runs.toString(), align: 'right' },
+      { title: 'RUNS', value: (program) => (counts ? program.runs.toString() : '-'), align: 'right' },
       {
         title: 'NS/RUN',
         value: (program) => (program.runs === 0 ? '-' : Math.round(program.nanoseconds / program.runs).toString()),

@@ -1,0 +1,35 @@
+import type { AgentStatus, MapStatus } from '../api/types.ts';
+
+/** From this share of a table on it is worth a word. */
+const nearlyFull = 0.9;
+
+/** What a counter that should stay 0 means for connections. */
+const errorCounters: Readonly<Record<string, string>> = {
+  error_storage: 'no memory to keep the state of a socket: the call was refused',
+  error_handover: 'no room for the original destination of a connection: the proxy refused it',
+  error_listener: 'a listener of the proxy could not be kept: connections to it are refused until the agent adopts it',
+  error_source_bind: "the pod's address could not be given to a connection: it was refused",
+  error_assign: 'an inbound connection could not be given to the proxy: it was refused',
+  error_dns_port: 'no free port towards the resolver: the query was dropped',
+  error_forward: 'no address or port for a forwarded connection: it was dropped',
+};
+
+/** What somebody who looks at an agent must know first, in sentences; empty when all is well. Pure. */
+export function concernsOf(status: AgentStatus): readonly string[] {
+  return [
+    ...status.pods.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`)),
+    ...status.programs
+      .filter(({ attached }) => attached === 'missing' || attached === 'detached')
+      .map(({ name, attached }) => `${name} is ${attached}: the agent puts it back within seconds, or its log says why it cannot`),
+    ...status.maps.filter(isNearlyFull).map(({ name, entries, maxEntries }) => `${name} has ${entries} of ${maxEntries} rows in use`),
+    ...Object.entries(errorCounters)
+      .filter(([name]) => (status.counters[name] ?? 0) > 0)
+      .map(([name, meaning]) => `${name} ${status.counters[name]}: ${meaning}`),
+    ...(status.lostEvents > 0 ? [`${status.lostEvents} events lost: its log is not complete`] : []),
+  ];
+}
+
+/** Arrays are full by nature, and those that forget the oldest row are meant to fill up. */
+function isNearlyFull({ type, entries, maxEntries }: MapStatus): boolean {
+  return (type === 'HASH' || type === 'LPM_TRIE' || type === 'SOCKHASH') && entries !== null && entries >= nearlyFull * maxEntries;
+}
