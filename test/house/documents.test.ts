@@ -20,6 +20,15 @@ function invocationsIn(document: string): readonly string[] {
   return code.flatMap((text) => [...text.matchAll(/(?:^|[\s/])millrace ((?:[a-z]+ ?)+)/gm)].map((match) => (match[1] ?? '').trim()));
 }
 
+/** What people read of the project, but for the changelog, which also names what is gone. */
+const documents = [
+  'README.md',
+  'CONTRIBUTING.md',
+  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join('docs', name)),
+];
+
 describe('docs/errors.md', () => {
   const documented = [...read('docs/errors.md').matchAll(/^### ([A-Z0-9_]+)$/gm)].map((match) => match[1]);
 
@@ -54,7 +63,7 @@ describe('the commands', () => {
     for (const command of commands) expect(await command.load(), command.name).toMatchObject({ run: expect.any(Function) });
   });
 
-  it.each(['README.md', 'docs/errors.md', 'CONTRIBUTING.md'])('that %s shows exist', (path) => {
+  it.each(documents)('that %s shows exist', (path) => {
     const shown = invocationsIn(read(path));
     const unknown = shown.filter((words) => !names.some((name) => words === name || words.startsWith(`${name} `)));
     expect(unknown).toEqual([]);
@@ -62,16 +71,21 @@ describe('the commands', () => {
   });
 });
 
+describe('the documents', () => {
+  it.each(documents)('of which %s is one, link only to files that exist', (path) => {
+    const linked = [...read(path).matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map((match) => match[1] ?? '');
+    expect(linked.filter((target) => !existsSync(join(root, dirname(path), target)))).toEqual([]);
+  });
+});
+
 describe('README.md', () => {
-  it('names only npm scripts and files that exist', () => {
+  it('names only npm scripts that exist', () => {
     const text = read('README.md');
     const { scripts } = JSON.parse(read('package.json'));
     const called = [...text.matchAll(/npm (?:run )?([a-z]+)/g)]
       .map((match) => match[1] ?? '')
       .filter((name) => !['ci', 'install', 'run'].includes(name));
     expect(called.filter((name) => scripts[name] === undefined)).toEqual([]);
-    const linked = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map((match) => match[1] ?? '');
-    expect(linked.filter((path) => !existsSync(join(root, path)))).toEqual([]);
   });
 
   it('gives the test command that .ci/run runs', () => {
