@@ -6,6 +6,7 @@ export { bytesCodec, mapCodec, u32, u64 } from './codec.ts';
 export { netnsForwards } from './forwarding.ts';
 export { closeFd } from './libc.ts';
 export { Link } from './link.ts';
+export { ensureLocalRoute } from './local-route.ts';
 export { BpfMap } from './map.ts';
 export { findBpffs, isBpffs, mountBpffs, unmount } from './mount.ts';
 export { inNetns, type NetnsHandle, openNetns, socketIn } from './netns.ts';
@@ -17,6 +18,7 @@ export type { ProbeResult } from './probe.ts';
 export { runProbes } from './probes.ts';
 export { Program, type ProgramInfo } from './program.ts';
 export { watchRing } from './ring.ts';
+export { type ListeningEntry, listeningSockets } from './sock-diag.ts';
 export { decodeSockaddr, encodeSockaddr, type SocketAddress } from './sockaddr.ts';
 export {
   bindSocket,

@@ -1,7 +1,9 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { readlinkSync } from 'node:fs';
+import { fstatSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { scratchNetns } from '../../test/support/scratch-kernel.ts';
 import { UserError } from '../base/errors.ts';
@@ -10,6 +12,7 @@ import { closeFd } from './libc.ts';
 import { inNetns, openNetns, socketIn } from './netns.ts';
 import { pidfdGetFd, pidfdOpen } from './pidfd.ts';
 import { FdPoller } from './poller.ts';
+import { listeningSockets } from './sock-diag.ts';
 import { localAddress, originalDestination, peerAddress, socketNetnsCookie, waitConnected } from './sockets.ts';
 
 const loopback = Uint8Array.of(127, 0, 0, 1);
@@ -33,6 +36,22 @@ test.each([
 ])('openNetns() throws NETNS_INVALID when the path is %s', (path, found) => {
   expect(() => openNetns(path)).toThrow(UserError);
   expect(() => openNetns(path)).toThrow(expect.objectContaining({ code: 'NETNS_INVALID', message: expect.stringContaining(found) }));
+});
+
+test('openNetns() leaves the name free to be unmounted when it is open, and keeps the namespace', () => {
+  using netns = scratchNetns();
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-netns-'));
+  const path = join(directory, 'name');
+  try {
+    writeFileSync(path, '');
+    execFileSync('mount', ['--bind', netns.path, path]);
+    using named = openNetns(path);
+    execFileSync('umount', [path]);
+    expect(named.inode).toBe(netns.handle.inode);
+    expect(inNetns(named, home)).toBe(`net:[${netns.handle.inode}]`);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test('inNetns() comes back when the work throws, and refuses work that goes on later', () => {
@@ -180,4 +199,21 @@ test('pidfdGetFd() fetches the same socket from another process', () => {
   expect(() => pidfdGetFd(pidfd, 9999)).toThrow(expect.objectContaining({ errno: 'EBADF' }));
   expect(() => pidfdOpen(0x3fff_ffff)).toThrow(expect.objectContaining({ errno: 'ESRCH' }));
   for (const fd of [copy, pidfd, listener]) closeFd(fd);
+});
+
+test('listeningSockets() tells address, port and inode of every listener of the namespace, and no other socket', () => {
+  using netns = scratchNetns();
+  expect(listeningSockets(netns.handle)).toEqual([]);
+  const listening = [
+    { family: 4, address: loopback, port: 15001 },
+    { family: 6, address: new Uint8Array(16), port: 15006 },
+  ] as const;
+  const fds = listening.map(({ family, address, port }) =>
+    socketIn(netns.handle, { family, type: 'tcp', bind: { address, port }, listen: 1 }),
+  );
+  const bound = socketIn(netns.handle, { family: 4, type: 'tcp', bind: { address: loopback, port: 15002 } });
+  expect(listeningSockets(netns.handle)).toEqual(
+    listening.map((listener, index) => ({ ...listener, inode: fstatSync(fds[index] ?? -1).ino })),
+  );
+  for (const fd of [...fds, bound]) closeFd(fd);
 });

@@ -8,8 +8,13 @@ import { SysError } from './sys-error.ts';
 const CLONE_NEWNET = 0x4000_0000;
 /** ioctl of linux/nsfs.h: the CLONE_ flag of a namespace's type. */
 const NS_GET_NSTYPE = 0xb703;
+/** ioctl of linux/sockios.h: a descriptor of a socket's network namespace (Linux ≥ 4.9). */
+const SIOCGSKNS = 0x894c;
 
-/** An open network namespace. It stays while this is open, whatever becomes of its processes and names. */
+/**
+ * An open network namespace. It stays while this is open, whatever becomes of its processes and names; its names are free to go, because the
+ * descriptor is none of a file that they are mounted on.
+ */
 export interface NetnsHandle extends Disposable {
   readonly fd: number;
   /** Identity as in /proc/PID/ns/net and in link information. */
@@ -31,23 +36,22 @@ export function openNetns(path: string): NetnsHandle {
   } catch (cause) {
     throw invalid(path, cause instanceof SysError ? cause.errno : String(cause), cause);
   }
-  let handle: NetnsHandle;
   try {
     const type = libc().ioctl(fd, NS_GET_NSTYPE, 0);
     if (type !== CLONE_NEWNET) throw invalid(path, type < 0 ? 'not a namespace' : 'a namespace of another kind');
-    handle = handleOf(fd);
-  } catch (error) {
+    return handleOf(fd);
+  } finally {
     closeFd(fd);
-    throw error;
   }
-  return handle;
 }
 
-function handleOf(fd: number): NetnsHandle {
-  const socket = socketIn(fd, { family: 4, type: 'udp' });
+function handleOf(named: number): NetnsHandle {
+  const socket = socketIn(named, { family: 4, type: 'udp' });
+  let fd: number;
   let cookie: bigint;
   try {
     cookie = socketNetnsCookie(socket);
+    fd = check(libc().ioctl(socket, SIOCGSKNS, 0), 'ioctl(SIOCGSKNS)');
   } finally {
     closeFd(socket);
   }

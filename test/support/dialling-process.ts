@@ -14,6 +14,7 @@ const dial = ([host, port]) => new Promise((resolve) => {
   const socket = connect(port, host);
   socket.on('data', (data) => { text += data; });
   socket.on('error', (error) => { text = error.code; });
+  socket.setTimeout(3000, () => { text = 'TIMEOUT'; socket.destroy(); });
   socket.on('close', () => resolve(text));
 });
 const loop = async (target) => {
@@ -32,7 +33,7 @@ export interface Dialling extends AsyncDisposable {
   stop(): Promise<Readonly<Record<string, number>>>;
 }
 
-/** A process inside a namespace that connects to each `HOST:PORT` over and over, reads to the end, and counts the answers. */
+/** A process inside a namespace that connects to each `HOST:PORT` over and over, reads to the end, and counts the answers; silence for three seconds is TIMEOUT. */
 export async function startDialling(netns: TestNetns, who: Identity, targets: readonly string[]): Promise<Dialling> {
   const enter = [`--net=${netns.path}`, '--setuid', String(who.uid), '--setgid', String(who.gid)];
   const child = spawn('nsenter', [...enter, '--', 'setpriv', '--pdeathsig', 'KILL', process.execPath, '-e', script, ...targets], {

@@ -9,7 +9,7 @@ import type { Attachment } from './attachments.ts';
 import { cgroupAttachments } from './attachments.ts';
 import type { DataPlaneMaps } from './maps.ts';
 import { mapNames, openMaps } from './maps.ts';
-import type { Pins } from './pins.ts';
+import type { Pins, PodLink } from './pins.ts';
 import { otherLayoutCure, pinnedLinks, pinnedPodLinks, pinsAt, preparePins } from './pins.ts';
 import type { NetnsTarget } from './pod-programs.ts';
 import { ensurePodPrograms, openIfThere, removePodPrograms } from './pod-programs.ts';
@@ -45,6 +45,8 @@ export class DataPlane implements AsyncDisposable {
   readonly #cgroup: string;
   readonly #log: Logger;
   readonly #tables: PodTableWriter;
+  /** The pods' own links at the last look. */
+  #seen: ReadonlyMap<bigint, readonly PodLink[]> = new Map();
 
   private constructor(options: DataPlaneOptions, object: BpfObject, pins: Pins, adopted: boolean) {
     this.#object = object;
@@ -92,9 +94,14 @@ export class DataPlane implements AsyncDisposable {
     }
   }
 
-  /** Looks at the rows of all pods again, so that the next enrolments put right what others have changed. Some microseconds a row. */
-  refresh(): Promise<void> {
-    return this.#tables.learn(new Pace());
+  /**
+   * Looks at the rows and links of all pods again, so that the repairs that follow put right what others have changed. Some microseconds each.
+   */
+  async refresh(): Promise<void> {
+    await this.#tables.learn(new Pace());
+    const links = new Map<bigint, PodLink[]>();
+    for (const link of await pinnedPodLinks(this.pins)) links.set(link.cookie, [...(links.get(link.cookie) ?? []), link]);
+    this.#seen = links;
   }
 
   /**
@@ -136,14 +143,15 @@ export class DataPlane implements AsyncDisposable {
 
   /**
    * Brings a pod's rows, and the programs that are its own, to what `tables` say. `replace` puts this build's copies of the programs in place,
-   * `repair` only those that are gone. Idempotent. When it throws, the pod has the rows that it had before; a new pod has none.
+   * `repair` only those that are gone, by what refresh() saw. Idempotent. When it throws, the pod has the rows that it had before; a new pod has none.
    * Throws MillraceError TABLE_FULL, VerifierError, SysError.
    */
   async enrol(netns: NetnsTarget, tables: PodTables, mode: 'replace' | 'repair' = 'replace'): Promise<PodChange> {
     const isNew = mode === 'replace' && !this.isEnrolled(netns.cookie);
     const rows = this.#tables.write(tables);
     try {
-      return { ...rows, attached: await ensurePodPrograms(this.#object, this.pins, netns, tables, mode) };
+      const pinned = mode === 'repair' ? (this.#seen.get(netns.cookie) ?? []) : await pinnedPodLinks(this.pins);
+      return { ...rows, attached: await ensurePodPrograms(this.#object, this.pins, netns, tables, mode, pinned) };
     } catch (error) {
       if (isNew) await this.release(netns.cookie);
       throw error;

@@ -4,7 +4,9 @@ import { readdir, readlink, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import type { Pod } from '../../abi/gen/index.ts';
 import { Size } from '../../abi/gen/index.ts';
-import { closeFd, inNetns, pidfdGetFd, pidfdOpen, SysError } from '../../kernel/index.ts';
+import type { ListeningEntry } from '../../kernel/index.ts';
+import { closeFd, inNetns, listeningSockets, pidfdGetFd, pidfdOpen, SysError } from '../../kernel/index.ts';
+import { mapIp, unmapIp } from '../../pods/address.ts';
 import type { DataPlaneMaps } from './maps.ts';
 import type { NetnsTarget } from './pod-programs.ts';
 import type { ListeningSocket } from './proc-net.ts';
@@ -88,8 +90,17 @@ function adopt(maps: DataPlaneMaps, { cookie, pod }: Target, pid: number, remote
   }
 }
 
-/** Opened inside the namespace, and read wherever: an open file of /proc/net keeps to its namespace. */
 async function listenersOf(netns: NetnsTarget): Promise<readonly ListeningSocket[]> {
+  return listeningSockets(netns)?.map(fromDiag) ?? (await listenersInProc(netns));
+}
+
+function fromDiag({ family, address, port, inode }: ListeningEntry): ListeningSocket {
+  const ip = unmapIp({ family, bytes: address });
+  return { family: ip.family, address: mapIp(ip), wildcard: ip.bytes.every((byte) => byte === 0), port, inode: String(inode) };
+}
+
+/** For kernels that cannot be asked. Opened inside the namespace, and read wherever: an open file of /proc/net keeps to its namespace. */
+async function listenersInProc(netns: NetnsTarget): Promise<readonly ListeningSocket[]> {
   const found: ListeningSocket[] = [];
   for (const family of [4, 6] as const) {
     const fd = inNetns(netns.fd, () => openIfThere(`/proc/thread-self/net/tcp${family === 4 ? '' : '6'}`));

@@ -38,7 +38,7 @@ const podPrograms: readonly PodProgram[] = [
 
 /**
  * Sees to it that a pod has its own copies of the programs that `tables` ask for, pinned, and no others. Those that are attached already are
- * replaced in place by `replace` and left by `repair`. Returns the names of those that were not. About 3 ms each, most of it on another thread.
+ * replaced in place by `replace` and left by `repair`. `pinned` are the links of all pods, or of this one. Returns the names of those that were not. About 3 ms each, most of it on another thread.
  */
 export async function ensurePodPrograms(
   object: BpfObject,
@@ -46,6 +46,7 @@ export async function ensurePodPrograms(
   netns: NetnsTarget,
   tables: PodTables,
   mode: 'replace' | 'repair',
+  pinned: readonly PodLink[],
 ): Promise<readonly string[]> {
   const attached: string[] = [];
   const wanted = new Set<string>();
@@ -56,7 +57,7 @@ export async function ensurePodPrograms(
       if (await attach(object, path, netns, program, place, mode)) attached.push(program.name);
     }
   }
-  for (const link of await pinnedPodLinks(pins)) if (link.cookie === netns.cookie && !wanted.has(link.path)) await detach(link);
+  for (const link of pinned) if (link.cookie === netns.cookie && !wanted.has(link.path)) await detach(link);
   return attached;
 }
 
