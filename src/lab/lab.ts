@@ -42,7 +42,7 @@ export interface LabDependencies {
 const publishDelayMs = 20;
 const acknowledgeMs = 3000;
 const acknowledgePollMs = 15;
-const logCheckMs = 5000;
+const logCheckMs = 1000;
 /** `lab down` does not wait longer than this for an application to end. */
 const downGraceMs = 2000;
 
@@ -65,6 +65,7 @@ export class Lab {
   #objects = new LabObjects();
   #serviceAddresses: ReadonlyMap<string, string> = new Map();
   #sequence = 0;
+  #rotating = false;
   #unacknowledged: readonly string[] = [];
   #stopping: Promise<void> | null = null;
 
@@ -74,7 +75,7 @@ export class Lab {
     this.#publish = new Debouncer(publishDelayMs, () => this.#publishNow());
     this.#reconcile = new Debouncer(0, async () => this.#reconcileNow());
     this.#acknowledge = new Debouncer(0, () => this.#awaitAcknowledgement());
-    this.#logTimer = setInterval(() => this.#rotateLogs(), logCheckMs);
+    this.#logTimer = setInterval(() => void this.#rotateLogs(), logCheckMs);
   }
 
   /** The mesh of this moment. */
@@ -283,8 +284,17 @@ export class Lab {
     return (await Promise.all(asked)).filter((name) => name !== null);
   }
 
-  #rotateLogs(): void {
-    for (const pod of this.#pods.values()) for (const path of pod.logFiles) rotateLog(path);
+  async #rotateLogs(): Promise<void> {
+    if (this.#rotating) return;
+    this.#rotating = true;
+    try {
+      for (const pod of [...this.#pods.values()]) for (const path of pod.logFiles) await rotateLog(path);
+    } catch (err) {
+      // a full disk, or a pod that was removed meanwhile: the next look tries again
+      this.#deps.log.warn({ err }, 'a log could not be cut');
+    } finally {
+      this.#rotating = false;
+    }
   }
 
   async #close(): Promise<void> {

@@ -21,12 +21,22 @@ async function read(tail: number | null): Promise<string> {
   return text;
 }
 
-test('rotateLog() keeps the old text beside an emptied log when the limit is reached', () => {
+test('rotateLog() keeps the old text beside an emptied log when the limit is reached', async () => {
+  expect(await rotateLog(path, 100)).toBe(false);
   writeFileSync(path, 'x'.repeat(100));
-  expect(rotateLog(path, 101)).toBe(false);
-  expect(rotateLog(path, 100)).toBe(true);
+  expect(await rotateLog(path, 101)).toBe(false);
+  expect(await rotateLog(path, 100)).toBe(true);
   expect(statSync(path).size).toBe(0);
   expect(readFileSync(`${path}.1`, 'utf8')).toHaveLength(100);
+});
+
+test('rotateLog() keeps only the end of a log that grew far past the limit', async () => {
+  writeFileSync(path, `${'x'.repeat(5_000_000)}the end`);
+  writeFileSync(`${path}.1`, 'y'.repeat(6_000_000));
+  expect(await rotateLog(path, 3_000_000)).toBe(true);
+  const kept = readFileSync(`${path}.1`, 'utf8');
+  expect(kept).toHaveLength(3_000_000);
+  expect(kept.endsWith('xthe end')).toBe(true);
 });
 
 test('lastLines() gives the last ones, and none when there is no file', () => {
