@@ -108,6 +108,7 @@ export async function killCgroup(path: string, options: { timeoutMs?: number; si
   const killFile = join(path, 'cgroup.kill');
   const byFile = existsSync(killFile);
   if (byFile) writeFileSync(killFile, '1');
+  options.signal?.throwIfAborted();
   while (cgroupPopulated(path)) {
     if (!byFile) for (const pid of cgroupProcesses(path)) killProcess(pid);
     if (performance.now() > deadline) {

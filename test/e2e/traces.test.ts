@@ -54,7 +54,7 @@ describe('lab down', () => {
     const before = await inventory(lab);
     expect(before.programs.length).toBeGreaterThan(8);
     expect(tracesOf(lab.instance).length).toBeGreaterThan(5);
-    expect(await lab.cli('down')).toMatchObject({ status: 0, stdout: `stopped the lab: ${lab.instance}\n` });
+    expect(await lab.cli('down')).toEqual({ status: 0, stdout: `stopped the lab: ${lab.instance}\n`, stderr: '' });
     await expectGone(lab.instance, before);
     expect(await lab.cli('down')).toMatchObject({ status: 0, stdout: `no lab runs: ${lab.instance}\n` });
   });
