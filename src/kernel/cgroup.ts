@@ -102,8 +102,7 @@ export function cgroupPopulated(path: string): boolean {
  * @throws MillraceError SYS when processes remain after `timeoutMs` (5,000 unless told); the abort reason when `signal` aborts
  */
 export async function killCgroup(path: string, options: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<void> {
-  if (!existsSync(path)) return;
-  assertOwnCgroup(path);
+  if (!isThere(path)) return;
   const deadline = performance.now() + (options.timeoutMs ?? 5_000);
   const killFile = join(path, 'cgroup.kill');
   const byFile = existsSync(killFile);
@@ -123,8 +122,7 @@ export async function killCgroup(path: string, options: { timeoutMs?: number; si
 
 /** Removes an empty cgroup and all below it, deepest first. One that is gone is fine. @throws Error EBUSY when processes are in it */
 export function removeCgroup(path: string): void {
-  if (!existsSync(path)) return;
-  assertOwnCgroup(path);
+  if (!isThere(path)) return;
   removeTree(path);
 }
 
@@ -137,10 +135,28 @@ function removeTree(path: string): void {
   }
 }
 
+/** Children of a cgroup that vanishes meanwhile are none. */
 function childCgroups(path: string): string[] {
-  return readdirSync(path, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => join(path, entry.name));
+  try {
+    return readdirSync(path, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => join(path, entry.name));
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENODEV')) return [];
+    throw error;
+  }
+}
+
+/** Whether there is a cgroup below the root at `path`; somebody else may remove it at any time. @throws MillraceError SYS for the root */
+function isThere(path: string): boolean {
+  if (!existsSync(path)) return false;
+  try {
+    assertOwnCgroup(path);
+    return true;
+  } catch (error) {
+    if (existsSync(path)) throw error;
+    return false;
+  }
 }
 
 function killProcess(pid: number): void {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmdirSync } from 'node:fs';
+import { readdirSync, rmdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { unmount } from '../kernel/index.ts';
@@ -13,12 +13,21 @@ import type { LabPaths } from './paths.ts';
 export async function removeLeftovers(paths: LabPaths, keep: readonly string[] = []): Promise<void> {
   await clearCgroup(paths.cgroup);
   unmount(paths.bpffs);
-  if (existsSync(paths.run)) {
-    for (const entry of readdirSync(paths.run))
-      if (!keep.includes(entry)) await rm(join(paths.run, entry), { recursive: true, force: true });
+  // the daemon that ends and the command that ended it may both be at it
+  for (const entry of entriesOf(paths.run)) {
+    if (!keep.includes(entry)) await rm(join(paths.run, entry), { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
   }
   if (keep.length > 0) return;
   for (const folder of [paths.run, dirname(paths.run), dirname(paths.cgroup)]) removeIfEmpty(folder);
+}
+
+function entriesOf(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 function removeIfEmpty(folder: string): void {
