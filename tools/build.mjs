@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, s
 import { basename, dirname, join, relative } from 'node:path';
 import { argv, exit, pid, stderr } from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { bpfCompilerFlags } from './bpf-compiler.mjs';
 import { findProgram, llvmNames } from './find-program.mjs';
 
 const here = fileURLToPath(import.meta.url);
@@ -57,7 +58,7 @@ function writeWhole(path, content) {
 
 const scriptInputs = ['src', 'package.json', 'tsconfig.json', 'tools/build.mjs', 'tools/envoy.json'];
 const benchmarkInputs = ['src', 'bench', 'test/support', 'package.json', 'tsconfig.json', 'tools'];
-const kernelInputs = ['bpf', 'tools/build.mjs'];
+const kernelInputs = ['bpf', 'tools/build.mjs', 'tools/bpf-compiler.mjs'];
 /** @param {string} path */
 const isProgramSource = (path) => !path.endsWith('.test.ts');
 /** The programs that measure, each one file: they are for developers, and start without anything that a command needs. */
@@ -121,12 +122,6 @@ async function buildBenchmarks(root) {
   for (const { path, contents } of results.flatMap((result) => result.outputFiles)) writeWhole(path, contents);
 }
 
-/** The names that clang, the kernel's headers and Debian's folders use for this machine's processor. */
-const processors = {
-  x64: { target: 'x86', folder: 'x86_64-linux-gnu' },
-  arm64: { target: 'arm64', folder: 'aarch64-linux-gnu' },
-};
-
 /**
  * Compiles one C file to a BPF object with BTF and without DWARF.
  * @param {string} root
@@ -138,28 +133,11 @@ function compileKernelObject(root, source, output) {
   const strip = findProgram(llvmNames('llvm-strip'));
   if (clang === null || strip === null)
     throw new BuildError(`cannot compile ${source} because ${clang === null ? 'clang' : 'llvm-strip'} is missing: run npm run setup`);
-  const processor = process.arch === 'arm64' ? processors.arm64 : processors.x64;
   const target = join(root, output);
   const temporary = `${target}.${pid}.tmp`;
   mkdirSync(dirname(target), { recursive: true });
-  // The kernel fixes a program's parameters, so one that is not used is no mistake.
-  // The kernel fixes a program's parameters, so one that is not used is no mistake.
-  const flags = [
-    '-O2',
-    '-g',
-    '-target',
-    'bpf',
-    '-mcpu=v3',
-    '-Wall',
-    '-Wextra',
-    '-Wno-unused-parameter',
-    '-Werror',
-    `-D__TARGET_ARCH_${processor.target}`,
-    '-I',
-    'bpf',
-  ];
   try {
-    run(root, clang, [...flags, `-I/usr/include/${processor.folder}`, '-c', source, '-o', temporary]);
+    run(root, clang, [...bpfCompilerFlags, '-c', source, '-o', temporary]);
     run(root, strip, ['-g', temporary]);
     renameSync(temporary, target);
   } finally {

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { bpfCompilerFlags } from '../../tools/bpf-compiler.mjs';
 
 const repository = new URL('../..', import.meta.url).pathname;
 
@@ -24,23 +25,8 @@ export function compileBpf(source: string, edits: readonly SourceEdit[] = []): B
   try {
     if (edits.length > 0) cpSync(join(repository, 'bpf'), join(directory, 'bpf'), { recursive: true });
     for (const edit of edits) applyEdit(directory, edit);
-    const flags = [
-      '-O2',
-      '-g',
-      '-target',
-      'bpf',
-      '-mcpu=v3',
-      '-Wall',
-      '-Wextra',
-      '-Wno-unused-parameter',
-      '-Werror',
-      `-D__TARGET_ARCH_${process.arch === 'x64' ? 'x86' : 'arm64'}`,
-      '-I',
-      'bpf',
-      `-I/usr/include/${process.arch === 'x64' ? 'x86_64' : 'aarch64'}-linux-gnu`,
-    ];
     const cwd = edits.length > 0 ? directory : repository;
-    execFileSync(onPath('clang', 'clang-14'), [...flags, '-c', source, '-o', object], { cwd, stdio: 'pipe' });
+    execFileSync(onPath('clang', 'clang-14'), [...bpfCompilerFlags, '-c', source, '-o', object], { cwd, stdio: 'pipe' });
     execFileSync(onPath('llvm-strip', 'llvm-strip-14'), ['-g', object], { stdio: 'pipe' });
     return readFileSync(object);
   } finally {
