@@ -3,12 +3,16 @@
  * Not loaded: one variable of every shared type, so that BTF holds them all.
  * tools/generate-abi.mjs reads that BTF and writes src/abi/gen/.
  */
+#include "acceleration.h"
 #include "counters.h"
 #include "dns.h"
 #include "events.h"
+#include "flow.h"
 #include "forward.h"
 #include "pod.h"
+#include "policy.h"
 #include "service.h"
+#include "settings.h"
 #include "socket.h"
 #include "usage.h"
 #include "version.h"
@@ -21,6 +25,22 @@ enum mr_port_flags mr_port_flags;
 enum mr_socket_flags mr_socket_flags;
 enum mr_counter mr_counter;
 enum mr_event_kind mr_event_kind;
+enum mr_peer_flags mr_peer_flags;
+enum mr_path mr_path;
+enum mr_reader mr_reader;
+enum mr_identity mr_identity;
+enum mr_endpoint_flags mr_endpoint_flags;
+enum mr_subject_flags mr_subject_flags;
+enum mr_direction mr_direction;
+enum mr_action mr_action;
+enum mr_tier mr_tier;
+enum mr_conntrack_flags mr_conntrack_flags;
+enum mr_flow_type mr_flow_type;
+enum mr_drop mr_drop;
+enum mr_observation_point mr_observation_point;
+enum mr_trace_reason mr_trace_reason;
+enum mr_flow_flags mr_flow_flags;
+enum mr_aggregation mr_aggregation;
 
 struct mr_pod mr_pod;
 struct mr_range_key mr_range_key;
@@ -51,3 +71,20 @@ struct mr_interface mr_interface;
 struct mr_forward mr_forward;
 struct mr_forward_back_key mr_forward_back_key;
 struct mr_forward_back mr_forward_back;
+struct mr_end mr_end;
+struct mr_peer mr_peer_value;
+struct mr_direction_state mr_direction_state;
+struct mr_reader_key mr_reader_key;
+struct mr_reader_mode mr_reader_mode;
+struct mr_ipcache_key mr_ipcache_key;
+struct mr_ipcache mr_ipcache;
+struct mr_endpoint mr_endpoint;
+struct mr_subject mr_subject;
+struct mr_policy_key mr_policy_key;
+struct mr_policy mr_policy;
+struct mr_conntrack_key mr_conntrack_key;
+struct mr_conntrack mr_conntrack;
+struct mr_fragment_key mr_fragment_key;
+struct mr_fragment mr_fragment;
+struct mr_flow_event mr_flow_event;
+struct mr_settings mr_settings;

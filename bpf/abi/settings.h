@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MR_ABI_SETTINGS_H
+#define MR_ABI_SETTINGS_H
+
+#include <linux/types.h>
+
+/* What holds for the whole node and changes while it runs. One row, written by the agent. */
+struct mr_settings {
+	/* sockets may join the acceleration; 0: none joins, and those that have go by TCP */
+	__u32 accelerate;
+	/* moves with every change of ipcache, subjects or policy: older verdicts are asked for again */
+	__u32 policy_epoch;
+	/* enum mr_aggregation */
+	__u32 aggregation;
+	/* events of each source that the ring of flows takes within a second; 0: all */
+	__u32 flow_limit;
+};
+_Static_assert(sizeof(struct mr_settings) == 16, "struct mr_settings is ABI");
+
+#endif
