@@ -37,7 +37,15 @@ enum mr_counter {
 	MR_COUNT_FORWARD_REDIRECTED = 24,
 	/* no address or no free port for a forwarded connection: it was dropped */
 	MR_COUNT_ERROR_FORWARD = 25,
-	MR_COUNT_MAX = 26,
+	/* events for the ring of flows; each was delivered or lost */
+	MR_COUNT_FLOW_EMITTED = 26,
+	/* the ring of flows was full */
+	MR_COUNT_FLOW_LOST = 27,
+	/* events that a source was not allowed to send within this second */
+	MR_COUNT_FLOW_SUPPRESSED = 28,
+	MR_COUNT_POLICY_PASSED = 29,
+	MR_COUNT_POLICY_DROPPED = 30,
+	MR_COUNT_MAX = 31,
 };
 
 #endif

@@ -164,10 +164,19 @@ struct mr_conntrack {
 	__u64 forward_bytes;
 	__u64 back_packets;
 	__u64 back_bytes;
+	/* when its last trace was made (units of 2^30 ns), forward and back */
+	__u32 traced[2];
+	/* the TCP flags seen so far, forward and back */
+	__u8 tcp_flags[2];
+	__u16 pad;
+	__u32 pad2;
 };
-_Static_assert(sizeof(struct mr_conntrack) == 56, "struct mr_conntrack is ABI");
+_Static_assert(sizeof(struct mr_conntrack) == 72, "struct mr_conntrack is ABI");
 
-/* The ports of a fragmented packet, kept from its first fragment for the others. */
+/*
+ * A fragmented packet, as who puts it together again tells it from others: the
+ * protocol is 0 in IPv6, where it may stand only in the first fragment.
+ */
 struct mr_fragment_key {
 	__u64 cookie;
 	__u8 src[16];
@@ -179,9 +188,21 @@ struct mr_fragment_key {
 };
 _Static_assert(sizeof(struct mr_fragment_key) == 48, "struct mr_fragment_key is ABI");
 
+/* What only its first fragment says, kept for the others. */
 struct mr_fragment {
 	__u16 sport;
 	__u16 dport;
+	/* ICMP: type << 8 | code */
+	__u16 icmp;
+	__u8 protocol;
+	__u8 pad;
+};
+_Static_assert(sizeof(struct mr_fragment) == 8, "struct mr_fragment is ABI");
+
+/* How many events of flows a pod has sent within this second (of 2^30 ns), on each CPU. */
+struct mr_flow_usage {
+	__u32 second;
+	__u32 count;
 };
 
 #endif

@@ -86,5 +86,6 @@ struct mr_conntrack_key mr_conntrack_key;
 struct mr_conntrack mr_conntrack;
 struct mr_fragment_key mr_fragment_key;
 struct mr_fragment mr_fragment;
+struct mr_flow_usage mr_flow_usage;
 struct mr_flow_event mr_flow_event;
 struct mr_settings mr_settings;

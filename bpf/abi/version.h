@@ -32,6 +32,13 @@ enum mr_size {
 	MR_SIZE_LISTENER_SLOTS = 4,
 	/* events of one kind that one pod may send within a second */
 	MR_SIZE_POD_EVENTS = 32,
+	MR_SIZE_IPCACHE = 131072,
+	MR_SIZE_SUBJECTS = 65536,
+	MR_SIZE_POLICY_ROWS = 1048576,
+	MR_SIZE_CONNECTIONS = 131072,
+	MR_SIZE_OPENING = 32768,
+	MR_SIZE_FRAGMENTS = 8192,
+	MR_SIZE_FLOWS_BYTES = 4194304,
 };
 
 #endif

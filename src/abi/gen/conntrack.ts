@@ -11,13 +11,15 @@ export interface Conntrack {
   readonly forwardBytes: bigint;
   readonly backPackets: bigint;
   readonly backBytes: bigint;
+  readonly traced: readonly number[];
+  readonly tcpFlags: Uint8Array;
 }
 
 /** Bytes of struct mr_conntrack. */
-export const conntrackSize = 56;
+export const conntrackSize = 72;
 
 /** Byte offsets in struct mr_conntrack. */
-export const conntrackOffsets = { expiresNs: 0, epoch: 8, rule: 12, flags: 16, peer: 20, forwardPackets: 24, forwardBytes: 32, backPackets: 40, backBytes: 48 } as const;
+export const conntrackOffsets = { expiresNs: 0, epoch: 8, rule: 12, flags: 16, peer: 20, forwardPackets: 24, forwardBytes: 32, backPackets: 40, backBytes: 48, traced: 56, tcpFlags: 64 } as const;
 
 /** Reads struct mr_conntrack; byte arrays are copies. */
 export function readConntrack(view: DataView, offset = 0): Conntrack {
@@ -31,12 +33,14 @@ export function readConntrack(view: DataView, offset = 0): Conntrack {
     forwardBytes: view.getBigUint64(offset + 32, true),
     backPackets: view.getBigUint64(offset + 40, true),
     backBytes: view.getBigUint64(offset + 48, true),
+    traced: Array.from({ length: 2 }, (_, index) => view.getUint32(offset + 56 + 4 * index, true)),
+    tcpFlags: new Uint8Array(view.buffer, view.byteOffset + offset + 64, 2).slice(),
   };
 }
 
-/** Writes all 56 bytes of struct mr_conntrack, padding as zero. @throws RangeError for an array of another length */
+/** Writes all 72 bytes of struct mr_conntrack, padding as zero. @throws RangeError for an array of another length */
 export function writeConntrack(view: DataView, offset: number, value: Conntrack): void {
-  new Uint8Array(view.buffer, view.byteOffset + offset, 56).fill(0);
+  new Uint8Array(view.buffer, view.byteOffset + offset, 72).fill(0);
   view.setBigUint64(offset, value.expiresNs, true);
   view.setUint32(offset + 8, value.epoch, true);
   view.setUint32(offset + 12, value.rule, true);
@@ -46,6 +50,10 @@ export function writeConntrack(view: DataView, offset: number, value: Conntrack)
   view.setBigUint64(offset + 32, value.forwardBytes, true);
   view.setBigUint64(offset + 40, value.backPackets, true);
   view.setBigUint64(offset + 48, value.backBytes, true);
+  if (value.traced.length !== 2) throw new RangeError(`Conntrack.traced has 2 elements: ${value.traced.length} given`);
+  for (const [index, element] of value.traced.entries()) view.setUint32(offset + 56 + 4 * index, element, true);
+  if (value.tcpFlags.length !== 2) throw new RangeError(`Conntrack.tcpFlags has 2 elements: ${value.tcpFlags.length} given`);
+  new Uint8Array(view.buffer, view.byteOffset + offset + 64, 2).set(value.tcpFlags);
 }
 
 /** Size, reader and writer of struct mr_conntrack together. */

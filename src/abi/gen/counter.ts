@@ -28,6 +28,11 @@ export const Counter = {
   EVENT_SUPPRESSED: 23,
   FORWARD_REDIRECTED: 24,
   ERROR_FORWARD: 25,
-  MAX: 26,
+  FLOW_EMITTED: 26,
+  FLOW_LOST: 27,
+  FLOW_SUPPRESSED: 28,
+  POLICY_PASSED: 29,
+  POLICY_DROPPED: 30,
+  MAX: 31,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];

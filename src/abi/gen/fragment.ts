@@ -4,27 +4,33 @@
 export interface Fragment {
   readonly sport: number;
   readonly dport: number;
+  readonly icmp: number;
+  readonly protocol: number;
 }
 
 /** Bytes of struct mr_fragment. */
-export const fragmentSize = 4;
+export const fragmentSize = 8;
 
 /** Byte offsets in struct mr_fragment. */
-export const fragmentOffsets = { sport: 0, dport: 2 } as const;
+export const fragmentOffsets = { sport: 0, dport: 2, icmp: 4, protocol: 6 } as const;
 
 /** Reads struct mr_fragment; byte arrays are copies. */
 export function readFragment(view: DataView, offset = 0): Fragment {
   return {
     sport: view.getUint16(offset, true),
     dport: view.getUint16(offset + 2, true),
+    icmp: view.getUint16(offset + 4, true),
+    protocol: view.getUint8(offset + 6),
   };
 }
 
-/** Writes all 4 bytes of struct mr_fragment, padding as zero. @throws RangeError for an array of another length */
+/** Writes all 8 bytes of struct mr_fragment, padding as zero. @throws RangeError for an array of another length */
 export function writeFragment(view: DataView, offset: number, value: Fragment): void {
-  new Uint8Array(view.buffer, view.byteOffset + offset, 4).fill(0);
+  new Uint8Array(view.buffer, view.byteOffset + offset, 8).fill(0);
   view.setUint16(offset, value.sport, true);
   view.setUint16(offset + 2, value.dport, true);
+  view.setUint16(offset + 4, value.icmp, true);
+  view.setUint8(offset + 6, value.protocol);
 }
 
 /** Size, reader and writer of struct mr_fragment together. */

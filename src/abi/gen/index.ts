@@ -26,6 +26,7 @@ export * from './event.ts';
 export * from './flow-event.ts';
 export * from './flow-flags.ts';
 export * from './flow-type.ts';
+export * from './flow-usage.ts';
 export * from './forward-back-key.ts';
 export * from './forward-back.ts';
 export * from './forward.ts';

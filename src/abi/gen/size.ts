@@ -19,5 +19,12 @@ export const Size = {
   INTERFACES: 8,
   LISTENER_SLOTS: 4,
   POD_EVENTS: 32,
+  IPCACHE: 131072,
+  SUBJECTS: 65536,
+  POLICY_ROWS: 1048576,
+  CONNECTIONS: 131072,
+  OPENING: 32768,
+  FRAGMENTS: 8192,
+  FLOWS_BYTES: 4194304,
 } as const;
 export type Size = (typeof Size)[keyof typeof Size];
