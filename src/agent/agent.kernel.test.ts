@@ -96,8 +96,10 @@ describe('millrace agent', () => {
     const before = await agent.client.status();
     expect((await agent.stop('SIGKILL')).signal).toBe('SIGKILL');
     expect(await dialled()).toBe('proxy');
+    await Promise.all([inside.more(2), outside.more(2)]);
     agent = instance.start();
     const after = await agent.ready();
+    await Promise.all([inside.more(2), outside.more(2)]);
     expect(after.adopted).toBe(true);
     expect(after.pods).toMatchObject([{ name: 'test/pod', problems: [], cookie: network.pod.handle.cookie.toString() }]);
     expect(after.drift).toEqual({ repaired: 0, last: null });

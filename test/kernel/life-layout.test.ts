@@ -47,6 +47,7 @@ it('`millrace agent` refuses maps of another build, which goes on, and starts wh
   expect(refused.stderr).toMatch(/the map mr_(pods|usage) because its layout differs: found .* 512 entries, wanted .* 1024 entries/);
   expect(refused.stderr).toMatch(/millrace agent --remove/);
   expect(refused.stderr).not.toMatch(/\n {4}at /);
+  await Promise.all([inside.more(2), outside.more(2)]);
   const answers = { ...(await inside.stop()), ...(await outside.stop()) };
   expect(Object.keys(answers).sort()).toEqual(['10.9.0.1 80 proxy', '10.9.0.2 8080 proxy']);
 

@@ -77,6 +77,7 @@ describe('an address', () => {
     await pods.enrol(request('first', first.path));
     const fromOutside = perTest.use(await startDialling(outside, root, ['10.9.0.2:8080', 'fd00:9::2:8080']));
     expect((await dial(first, application, '10.9.0.1:80')).answer).toBe('first proxy');
+    await fromOutside.more(1);
 
     // the cable goes with the container; whether the agent hears of the end first is up to it
     outside.ip('link del eth0\n');
@@ -98,13 +99,21 @@ describe('an address', () => {
     expect(rowsOf(first.handle.cookie)).toBe(0);
 
     expect(Object.keys(await inside.stop())).toEqual(['10.9.0.1 80 second proxy']);
-    // what was dialled in between met no pod, or the app of one that was not enrolled yet; afterwards it is the proxy alone
-    expect(Object.keys(await fromOutside.stop())).toEqual(
-      expect.arrayContaining(['10.9.0.2 8080 first proxy', '10.9.0.2 8080 second proxy']),
-    );
+    // what was dialled in between met no pod, for up to three seconds, or the app of one that was not enrolled yet; afterwards it is the proxy alone
+    await expect
+      .poll(async () => Object.keys(await fromOutside.answers()), { timeout: 15_000 })
+      .toEqual(
+        expect.arrayContaining([
+          ...['10.9.0.2 8080 first proxy', 'fd00:9::2 8080 first proxy'],
+          ...['10.9.0.2 8080 second proxy', 'fd00:9::2 8080 second proxy'],
+        ]),
+      );
+    await fromOutside.stop();
     const after = perTest.use(await startDialling(outside, root, ['10.9.0.2:8080', 'fd00:9::2:8080']));
-    await pods.reconcile();
-    await pods.reconcile();
+    for (let round = 0; round < 2; round += 1) {
+      await pods.reconcile();
+      await after.more(2);
+    }
     expect(Object.keys(await after.stop()).sort()).toEqual(['10.9.0.2 8080 second proxy', 'fd00:9::2 8080 second proxy']);
     expect(pods.drift.repaired).toBe(0);
   });
@@ -127,6 +136,7 @@ describe('a namespace that is replaced under its name', () => {
     perTest.defer(unbind);
     await pods.enrol(request('pod', path));
     const inFirst = perTest.use(await startDialling(first, application, ['10.9.0.1:80']));
+    await inFirst.more(1);
 
     const second = perTest.use(await createNetns());
     joinByLink({ netns: outside2, name: 'eth0', addresses: ['10.9.0.1/24'] }, { netns: second, name: 'eth0', addresses: ['10.9.0.2/24'] });
@@ -138,9 +148,13 @@ describe('a namespace that is replaced under its name', () => {
     const toSecond = perTest.use(await startDialling(outside2, root, ['10.9.0.2:8080']));
     expect([...(await node.plane.knownCookies())]).toEqual([second.handle.cookie]);
     expect(rowsOf(first.handle.cookie)).toBe(0);
-    for (let round = 0; round < 3; round += 1) await pods.reconcile();
+    for (let round = 0; round < 3; round += 1) {
+      await pods.reconcile();
+      for (const dialling of [inSecond, toSecond]) await dialling.more(2);
+    }
     // what goes on in the old one is nobody's pod any more; no connection of either failed
-    await expect.poll(async () => (await dial(first, application, '10.9.0.1:80')).answer).toBe('real');
+    await inFirst.more(2);
+    expect((await dial(first, application, '10.9.0.1:80')).answer).toBe('real');
     expect(Object.keys(await inFirst.stop()).sort()).toEqual(['10.9.0.1 80 first proxy', '10.9.0.1 80 real']);
     expect(Object.keys(await inSecond.stop())).toEqual(['10.9.0.1 80 second proxy']);
     expect(Object.keys(await toSecond.stop())).toEqual(['10.9.0.2 8080 second proxy']);

@@ -62,7 +62,8 @@ async function startProxy(name: string): Promise<readonly Listener[]> {
   ];
 }
 
-const pause = () => new Promise((resolve) => setTimeout(resolve, 200));
+/** Lets every target be dialled, wholly, in the state that things are in. */
+const meetTraffic = () => Promise.all(dialling.map((dialler) => dialler.more(5)));
 
 describe('a proxy that restarts under traffic', () => {
   it('fails no connection when the next one listens before the last one leaves', async () => {
@@ -73,9 +74,9 @@ describe('a proxy that restarts under traffic', () => {
     await startTraffic();
     for (let round = 1; round <= 6; round += 1) {
       const next = await startProxy(`proxy ${round}`);
-      await pause();
+      await meetTraffic();
       for (const listener of current) await listener[Symbol.asyncDispose]();
-      await pause();
+      await meetTraffic();
       current = next;
     }
     const seen = await answers();
@@ -88,11 +89,12 @@ describe('a proxy that restarts under traffic', () => {
     let current = await startListening(network.pod, proxy, 'proxy 0', [':::15001', ':::15006']);
     await startTraffic();
     for (let round = 1; round <= 3; round += 1) {
-      await pause();
+      await meetTraffic();
       await current[Symbol.asyncDispose]();
+      await meetTraffic();
       current = await startListening(network.pod, proxy, `proxy ${round}`, [':::15001', ':::15006']);
     }
-    await pause();
+    await meetTraffic();
     const { ECONNREFUSED: refused, ECONNRESET: _cut, '': _silent, ...served } = await answers();
     await current[Symbol.asyncDispose]();
     expect(refused).toBeGreaterThan(0);
@@ -105,11 +107,12 @@ describe('a proxy that was there first', () => {
     await using _proxy = await startListening(network.pod, proxy, 'proxy', [':::15001', ':::15006']);
     await enrolPod(node.plane, network.pod);
     await startTraffic();
-    await pause();
+    await meetTraffic();
     expect(await adoptListeners(node.plane.maps, network.pod.handle, podTables(network.pod).pod)).toBe(2);
+    await meetTraffic();
     expect(Object.keys(await answers()).sort()).toEqual(['ECONNREFUSED', 'proxy']);
     await startTraffic();
-    await pause();
+    await meetTraffic();
     expect(Object.keys(await answers())).toEqual(['proxy']);
   });
 });

@@ -72,11 +72,11 @@ function links(): readonly { readonly name: string; readonly id: number; readonl
     });
 }
 
-/** Ends both diallers: every connection there was reached the proxy, and there were many. */
+/** Ends both diallers, when they have made connections in the state that things are in: every connection there was reached the proxy. */
 async function expectNoneFailed(): Promise<void> {
+  await Promise.all([inside.more(5), outside.more(5)]);
   const answers = { ...(await inside.stop()), ...(await outside.stop()) };
   expect(Object.keys(answers).sort()).toEqual(['10.9.0.1 80 proxy', '10.9.0.2 8080 proxy', '2001:db8::1 80 proxy', 'fd00:9::2 8080 proxy']);
-  for (const count of Object.values(answers)) expect(count).toBeGreaterThan(20);
 }
 
 const dialled = async () => (await dial(network.pod, application, '10.9.0.1:80')).answer;
@@ -91,6 +91,7 @@ describe('an upgrade to other programs', () => {
       plane = await upgrade(builds[round % 2] ?? Buffer.alloc(0));
       expect(plane.adopted).toBe(true);
       await plane.enrol(network.pod.handle, podTables(network.pod));
+      await Promise.all([inside.more(2), outside.more(2)]);
     }
     const after = links();
     expect(after.map(({ id }) => id)).toEqual(before.map(({ id }) => id));

@@ -63,10 +63,10 @@ describe('DataPlane.open()', () => {
     for (let round = 0; round < 8; round += 1) {
       const plane = await node.reopen();
       await plane.enrol(network.pod.handle, podTables(network.pod));
+      await Promise.all([fromInside.more(2), fromOutside.more(2)]);
     }
     const answers = { ...(await fromInside.stop()), ...(await fromOutside.stop()) };
     expect(Object.keys(answers).sort()).toEqual(['10.9.0.1 80 outbound', '10.9.0.2 8080 inbound', '2001:db8::1 80 outbound']);
-    for (const count of Object.values(answers)) expect(count).toBeGreaterThan(20);
   });
 
   it('refuses with ABI_MISMATCH and touches nothing when maps of another layout are pinned', async () => {

@@ -5,6 +5,8 @@ import type { BpfMap } from '../../kernel/index.ts';
 export interface RowPlan {
   /** Rows that are new or have another value. */
   readonly written: number;
+  /** Those of them that take a place in the table: the others are there with another value. */
+  readonly added: number;
   /** Rows that should not be there. */
   readonly stale: number;
   /** Writes what is new. Throws SysError E2BIG, ENOSPC (full), ENOMEM; then some are written and revert() is due. */
@@ -67,6 +69,7 @@ export class PodRows<K extends { readonly cookie: bigint }, V> {
     const stale = [...current.keys()].filter((key) => !next.has(key));
     return {
       written: write.length,
+      added: write.filter(([key]) => !current.has(key)).length,
       stale: stale.length,
       write: () => this.#setMany(write),
       revert: () => {

@@ -62,7 +62,8 @@ export class PodTableWriter {
   /**
    * Brings one pod's rows to `tables`: all of them, or, when it throws, none. Rows of addresses and ports come before the pod's own row when it
    * is new, and stale ones leave after it, so that no connection is decided by half a configuration that is more open than either the old or
-   * the new one. Throws MillraceError TABLE_FULL; SysError.
+   * the new one. A table without room is found before the first row is written: a row that is taken back a moment later would have decided the
+   * connections of that moment. Throws MillraceError TABLE_FULL; SysError.
    */
   write(tables: PodTables): TableChange {
     const { cookie, pod } = tables;
@@ -72,14 +73,15 @@ export class PodTableWriter {
       [this.#groups, this.#groups.plan(cookie, tables.groups)],
       [this.#interfaces, this.#interfaces.plan(cookie, tables.interfaces)],
     ];
+    for (const [rows, plan] of plans) expectRoom(rows, plan);
     const undo: (() => void)[] = [];
     let own = 0;
     try {
+      own += this.#writeUsage(cookie, undo);
       for (const [rows, plan] of plans) {
         undo.push(() => plan.revert());
         orFull(rows, plan.written, () => plan.write());
       }
-      own += this.#writeUsage(cookie, undo);
       own += this.#writePod(cookie, pod);
     } catch (error) {
       for (const revert of undo.reverse()) revert();
@@ -159,16 +161,27 @@ function filling<K, V>(map: BpfMap<K, V>): Full {
   };
 }
 
+/** Refuses what has no room by what is known of the table. Rows of others in it, unseen until the next look, are met by `orFull`. */
+function expectRoom(full: Full, { added, written }: RowPlan): void {
+  if (added > 0 && full.size + added > full.table.maxEntries) throw tableFull(full, written);
+}
+
 /** Tells a table without room from everything else that a write can meet: hash tables say E2BIG, tries ENOSPC. */
 function orFull(full: Full, rows: number, write: () => void): void {
   try {
     write();
   } catch (cause) {
     if (!isSysError(cause, 'E2BIG', 'ENOSPC')) throw cause;
-    const { name, maxEntries } = full.table;
-    const text = `Cannot add ${rows} rows because the table ${name} is full: ${full.size} of ${maxEntries} rows are taken`;
-    throw new MillraceError('TABLE_FULL', text, { cause, data: { map: name, rows, taken: full.size, maxEntries } });
+    throw tableFull(full, rows, cause);
   }
+}
+
+function tableFull({ table: { name, maxEntries }, size }: Full, rows: number, cause?: Error): MillraceError {
+  const text = `Cannot add ${rows} rows because the table ${name} is full: ${size} of ${maxEntries} rows are taken`;
+  return new MillraceError('TABLE_FULL', text, {
+    ...(cause === undefined ? {} : { cause }),
+    data: { map: name, rows, taken: size, maxEntries },
+  });
 }
 
 /** Removes a pod's rows from a table that only programs write. */
