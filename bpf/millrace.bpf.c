@@ -6,6 +6,7 @@
 #include "forward_nat.bpf.c"
 #include "getpeername.bpf.c"
 #include "getsockopt.bpf.c"
+#include "policy.bpf.c"
 #include "recvmsg.bpf.c"
 #include "sendmsg.bpf.c"
 #include "setsockopt.bpf.c"
