@@ -8,6 +8,8 @@ const allowed = {
   manifests: ['pods', 'base'],
   pods: ['kernel', 'base'],
   policy: ['manifests', 'pods', 'base'],
+  flow: ['pods', 'abi', 'base'],
+  serve: ['flow', 'kernel', 'pods', 'api', 'abi', 'base'],
   api: ['pods', 'base'],
   conformance: ['redirect', 'pods', 'kernel', 'abi', 'api', 'base'],
   redirect: ['pods', 'kernel', 'abi', 'api', 'base'],

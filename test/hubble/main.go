@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The hubble command line as its own module ships it, so that tests can hold our server and our output against it.
+package main
+
+import (
+	"os"
+
+	"github.com/cilium/cilium/hubble/cmd"
+)
+
+func main() {
+	if err := cmd.Execute(); err != nil {
+		os.Exit(1)
+	}
+}
