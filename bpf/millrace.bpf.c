@@ -11,6 +11,7 @@
 #include "sendmsg.bpf.c"
 #include "setsockopt.bpf.c"
 #include "sk_lookup.bpf.c"
+#include "sk_msg.bpf.c"
 #include "sock_create.bpf.c"
 #include "sockops.bpf.c"
 

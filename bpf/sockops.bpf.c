@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* sockops: the original destination changes hands; the proxy's listeners become known. */
+/* sockops: the original destination changes hands; the proxy's listeners become known; sockets join the acceleration. */
 #include "lib/handover.bpf.h"
+#include "lib/join.bpf.h"
 #include "lib/listener.bpf.h"
 
 /* Before the SYN: ports are chosen, so the connection has its name. */
@@ -68,10 +69,17 @@ static __always_inline void mr_on_accept(struct bpf_sock_ops *ops)
 		mr_drop_handover(&key);
 }
 
-/* A connection that nobody accepted (refused, timed out) takes its entry with it. */
+/* A connection that nobody accepted (refused, timed out) takes its entry with it; one that was accelerated its row. */
 static __always_inline void mr_on_state(struct bpf_sock_ops *ops)
 {
+	struct bpf_sock *sk = ops->sk;
+	struct mr_sending *sending = sk ? bpf_sk_storage_get(&mr_sendings, sk, 0, 0) : NULL;
 	struct mr_tuple key;
+
+	if (sending)
+		mr_leave(ops, sk, sending);
+	else if (ops->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_RTT_CB_FLAG)
+		mr_learn_reader(ops);
 
 	if (ops->args[1] != BPF_TCP_CLOSE)
 		return;
@@ -88,12 +96,22 @@ int mr_sockops(struct bpf_sock_ops *ops)
 		break;
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
 		mr_on_accept(ops);
+		if (mr_accelerates())
+			mr_join(ops);
+		break;
+	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
+		if (mr_accelerates())
+			mr_join(ops);
+		break;
+	case BPF_SOCK_OPS_RTT_CB:
+		mr_learn_reader(ops);
 		break;
 	case BPF_SOCK_OPS_STATE_CB:
 		mr_on_state(ops);
 		break;
 	case BPF_SOCK_OPS_TCP_LISTEN_CB:
 		mr_on_listen(ops);
+		mr_meet_listener(ops);
 		break;
 	}
 	return 1;

@@ -5,7 +5,7 @@
 #include <linux/types.h>
 
 /*
- * One end of a connection, as a socket sees itself. cookie is that of the network
+ * One end of a connection, as its socket sees itself. cookie is that of the network
  * namespace where both ends share one (loopback, a pod's own address), else 0: two
  * pods of the node have different addresses.
  */
@@ -27,56 +27,70 @@ _Static_assert(sizeof(struct mr_end) == 48, "struct mr_end is ABI");
 struct mr_peer {
 	__u64 sock;
 	__u64 socket_cookie;
-	/* enum mr_peer_flags */
-	__u32 flags;
-	__u32 pad;
 };
-_Static_assert(sizeof(struct mr_peer) == 24, "struct mr_peer is ABI");
-
-enum mr_peer_flags {
-	/* the proxy's socket: known to read by read() and recv() alone */
-	MR_PEER_PROXY = 1 << 0,
-};
+_Static_assert(sizeof(struct mr_peer) == 16, "struct mr_peer is ABI");
 
 /* Which way the bytes of a direction go. */
 enum mr_path {
-	MR_PATH_UNDECIDED = 0,
-	/* by TCP until everything sent has arrived and was read */
-	MR_PATH_TCP = 1,
-	MR_PATH_SOCKMAP = 2,
+	/* by TCP, until everything that was sent has arrived and was read */
+	MR_PATH_TCP = 0,
+	/* from the sender's call into the receiver's queue */
+	MR_PATH_SOCKMAP = 1,
 	/* by TCP, for good */
-	MR_PATH_NEVER = 3,
+	MR_PATH_NEVER = 2,
+};
+
+enum mr_sending_flags {
+	/* this end opened the connection: policy is asked as the client's */
+	MR_SENDING_OPENED = 1 << 0,
+	/* policy said no at the epoch below */
+	MR_SENDING_DENIED = 1 << 1,
 };
 
 /* What is kept with a socket that joined (sk_storage): its sending direction. */
-struct mr_direction_state {
+struct mr_sending {
+	/* the other end, as that socket sees itself */
+	struct mr_end peer;
+	/* 0 until it was found */
 	__u64 peer_sock;
 	__u64 peer_cookie;
+	/* enum mr_path */
 	__u32 path;
+	/* lookups of the other end that found nothing */
+	__u32 misses;
 	/* the policy epoch at which the right to speak was last asked for */
 	__u32 epoch;
+	/* enum mr_sending_flags */
+	__u32 flags;
+	/* what went by sockmap */
 	__u64 messages;
 	__u64 bytes;
 };
-_Static_assert(sizeof(struct mr_direction_state) == 40, "struct mr_direction_state is ABI");
+_Static_assert(sizeof(struct mr_sending) == 96, "struct mr_sending is ABI");
 
-/* How the sockets that one listener accepts behave, learned from those that were accepted. */
+/* How the sockets that a listener accepts are read, learned from those that were accepted. */
 enum mr_reader {
 	MR_READER_UNKNOWN = 0,
 	MR_READER_NONBLOCKING = 1,
 	MR_READER_BLOCKING = 2,
 };
 
+/* port 0 stands for all listeners of the proxy. */
 struct mr_reader_key {
 	__u64 cookie;
-	__u16 port;
-	__u16 pad;
-	__u32 pad2;
+	__u32 port;
+	__u32 pad;
 };
+_Static_assert(sizeof(struct mr_reader_key) == 16, "struct mr_reader_key is ABI");
 
 struct mr_reader_mode {
 	/* enum mr_reader */
 	__u32 mode;
+};
+
+/* An address of a pod of this node. */
+struct mr_pod_address {
+	__u8 addr[16];
 };
 
 #endif

@@ -45,7 +45,33 @@ enum mr_counter {
 	MR_COUNT_FLOW_SUPPRESSED = 28,
 	MR_COUNT_POLICY_PASSED = 29,
 	MR_COUNT_POLICY_DROPPED = 30,
-	MR_COUNT_MAX = 31,
+	/* acceleration: sockets that joined; why others did not */
+	MR_COUNT_ACCELERATED_SOCKETS = 31,
+	MR_COUNT_ACCELERATED_LEFT = 32,
+	MR_COUNT_ACCELERATED_MESSAGES = 33,
+	MR_COUNT_ACCELERATED_BYTES = 34,
+	/* the other end is no pod of this node, or does not take part */
+	MR_COUNT_ACCELERATE_NOT_LOCAL = 35,
+	/* a blocking socket, or one whose kind is not known yet */
+	MR_COUNT_ACCELERATE_BLOCKING = 36,
+	MR_COUNT_ACCELERATE_READER_UNKNOWN = 37,
+	/* the table of sockets is full */
+	MR_COUNT_ERROR_ACCELERATE_FULL = 38,
+	/* messages that went by TCP: the other end did not join */
+	MR_COUNT_ACCELERATE_NO_PEER = 39,
+	/* bytes are on their way or not read yet */
+	MR_COUNT_ACCELERATE_NOT_DRAINED = 40,
+	/* the receiver is slow */
+	MR_COUNT_ACCELERATE_OVER_LIMIT = 41,
+	/* the other end closed */
+	MR_COUNT_ACCELERATE_PEER_GONE = 42,
+	/* not accepted yet, blocking, or SO_RCVLOWAT is set */
+	MR_COUNT_ACCELERATE_PEER_UNFIT = 43,
+	/* policy does not allow it: TCP, where the policy program drops it */
+	MR_COUNT_ACCELERATE_DENIED = 44,
+	/* directions that came to go by sockmap */
+	MR_COUNT_ACCELERATE_SWITCHED = 45,
+	MR_COUNT_MAX = 46,
 };
 
 #endif

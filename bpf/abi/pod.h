@@ -37,6 +37,12 @@ enum mr_pod_flags {
 	MR_POD_GROUPS_ONLY = 1 << 12,
 	/* interceptionMode TPROXY: as Istio's rules do there, the tunnel port is captured too */
 	MR_POD_TPROXY = 1 << 13,
+	/* the proxy's sockets towards other pods of the node are accelerated */
+	MR_POD_ACCELERATE = 1 << 14,
+	/* and those of its applications, whose owner says that they read by read() and recv() alone */
+	MR_POD_ACCELERATE_APPS = 1 << 15,
+	/* connections between two such pods pass by the proxies of both */
+	MR_POD_DIRECT = 1 << 16,
 };
 
 /* One pod, found by its network namespace cookie. Ids are kernel ids (initial user namespace). */

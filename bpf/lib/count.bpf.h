@@ -4,12 +4,17 @@
 
 #include "lib/maps.bpf.h"
 
-static __always_inline void mr_count(__u32 counter)
+static __always_inline void mr_count_many(__u32 counter, __u64 count)
 {
 	__u64 *value = bpf_map_lookup_elem(&mr_counters, &counter);
 
 	if (value)
-		(*value)++;
+		*value += count;
+}
+
+static __always_inline void mr_count(__u32 counter)
+{
+	mr_count_many(counter, 1);
 }
 
 #endif

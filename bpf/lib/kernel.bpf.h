@@ -28,12 +28,35 @@ struct task_struct {
 	const struct cred *cred;
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
+struct file {
+	unsigned int f_flags;
+};
+
+struct socket {
+	struct file *file;
+};
+
 struct sock_common {
 	unsigned char skc_ipv6only : 1;
+	atomic64_t skc_cookie;
 };
 
 struct sock {
 	struct sock_common __sk_common;
+	struct {
+		atomic_t rmem_alloc;
+	} sk_backlog;
+	int sk_rcvlowat;
+	kuid_t sk_uid;
+	struct socket *sk_socket;
 };
 
 struct inet_sock {
@@ -46,6 +69,9 @@ struct inet_connection_sock {
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
+	__u32 rcv_nxt;
+	__u32 snd_una;
+	__u32 write_seq;
 };
 
 #pragma clang attribute pop

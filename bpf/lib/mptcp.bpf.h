@@ -24,6 +24,13 @@ static __always_inline struct mr_socket *mr_above(struct bpf_sock *sk)
 	return bpf_sk_storage_get(&mr_sockets, above, 0, BPF_SK_STORAGE_GET_F_CREATE);
 }
 
+/* Whether this TCP socket only carries one of MPTCP's ways. */
+static __always_inline int mr_is_below(struct bpf_sock *sk)
+{
+	return bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_skc_to_mptcp_sock) &&
+	       bpf_skc_to_mptcp_sock(sk);
+}
+
 /* The socket below belongs to whom the one above belongs to, where that is known. */
 static __always_inline int mr_stamp_from_above(struct bpf_sock *sk, struct mr_socket *s)
 {

@@ -3,7 +3,7 @@ import { parseCidr } from './address.ts';
 import { MetadataProblem, proxyConfigAnnotation, settingsFromProxyConfig } from './proxy-metadata.ts';
 import type { Cidr, Port, RedirectConfig } from './types.ts';
 
-/** Istio's annotations of redirection, by what they set (istio.io/docs/reference/config/annotations). */
+/** The annotations of redirection, by what they set: Istio's (istio.io/docs/reference/config/annotations) and our own. */
 export const redirectAnnotations = {
   interceptionMode: 'sidecar.istio.io/interceptionMode',
   statusPort: 'status.sidecar.istio.io/port',
@@ -17,6 +17,8 @@ export const redirectAnnotations = {
   rerouteInterfaces: 'istio.io/reroute-virtual-interfaces',
   /** Deprecated; `rerouteInterfaces` wins. */
   kubevirtInterfaces: 'traffic.sidecar.istio.io/kubevirtInterfaces',
+  accelerate: 'millrace.io/accelerate',
+  direct: 'millrace.io/direct',
 } as const;
 
 /** Envoy's metrics, health and merged metrics: never captured inbound while every other port is. */
@@ -42,6 +44,8 @@ export const defaultRedirectConfig: RedirectConfig = {
   ownerGroups: { kind: 'all', except: [] },
   dropInvalid: false,
   ipv6: true,
+  acceleration: 'proxy',
+  direct: false,
 };
 
 /**
@@ -76,6 +80,8 @@ export function redirectConfigFromAnnotations(
     outboundPortsExcluded: read('excludeOutboundPorts', readPorts) ?? base.outboundPortsExcluded,
     excludeInterfaces: read('excludeInterfaces', readInterfaces) ?? base.excludeInterfaces,
     rerouteInterfaces: read('rerouteInterfaces', readInterfaces) ?? read('kubevirtInterfaces', readInterfaces) ?? base.rerouteInterfaces,
+    acceleration: read('accelerate', (reader) => (readBoolean(reader) ? 'all' : 'none')) ?? base.acceleration,
+    direct: read('direct', readBoolean) ?? base.direct,
   };
 }
 
@@ -112,6 +118,12 @@ function readMode(reader: Reader): RedirectConfig['interceptionMode'] {
   const { value } = reader;
   if (value === 'REDIRECT' || value === 'TPROXY' || value === 'NONE') return value;
   throw refuse(reader, value, 'is not a mode', 'REDIRECT, TPROXY or NONE');
+}
+
+function readBoolean(reader: Reader): boolean {
+  const { value } = reader;
+  if (value === 'true' || value === 'false') return value === 'true';
+  throw refuse(reader, value, 'is neither true nor false', '"true" or "false", in quotes');
 }
 
 /** Istio takes "0" for "no status server". */

@@ -61,4 +61,11 @@ export interface RedirectConfig {
   readonly dropInvalid: boolean;
   /** false: IPv6 is left alone in both directions. */
   readonly ipv6: boolean;
+  /**
+   * Whose sockets may take part in acceleration: nobody's, the proxy's, or also those of the applications, whose owner says that they read as
+   * docs/acceleration.md wants it.
+   */
+  readonly acceleration: 'none' | 'proxy' | 'all';
+  /** Connections with other such pods of the node pass by the proxies of both. */
+  readonly direct: boolean;
 }

@@ -135,7 +135,7 @@ describe('DataPlane.ensureAttached()', () => {
       await rmdir(directory);
     }
     await expect.poll(async () => [await inside(), await outside()]).toEqual(['real', 'ECONNREFUSED']);
-    expect(node.plane.ensureAttached('repair')).toEqual([...mapNames, ...cgroupAttachments.map(({ program }) => program)]);
+    expect(node.plane.ensureAttached('repair')).toEqual([...mapNames, ...cgroupAttachments.map(({ program }) => program), 'mr_sk_msg']);
     expect(isSteered(node.plane, network.pod)).toBe(false);
     await node.plane.enrol(network.pod.handle, podTables(network.pod));
     expect([await inside(), await outside()]).toEqual(['outbound', 'inbound']);

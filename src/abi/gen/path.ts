@@ -2,9 +2,8 @@
 
 /** enum mr_path. */
 export const Path = {
-  UNDECIDED: 0,
-  TCP: 1,
-  SOCKMAP: 2,
-  NEVER: 3,
+  TCP: 0,
+  SOCKMAP: 1,
+  NEVER: 2,
 } as const;
 export type Path = (typeof Path)[keyof typeof Path];

@@ -4,30 +4,27 @@
 export interface Peer {
   readonly sock: bigint;
   readonly socketCookie: bigint;
-  readonly flags: number;
 }
 
 /** Bytes of struct mr_peer. */
-export const peerSize = 24;
+export const peerSize = 16;
 
 /** Byte offsets in struct mr_peer. */
-export const peerOffsets = { sock: 0, socketCookie: 8, flags: 16 } as const;
+export const peerOffsets = { sock: 0, socketCookie: 8 } as const;
 
 /** Reads struct mr_peer; byte arrays are copies. */
 export function readPeer(view: DataView, offset = 0): Peer {
   return {
     sock: view.getBigUint64(offset, true),
     socketCookie: view.getBigUint64(offset + 8, true),
-    flags: view.getUint32(offset + 16, true),
   };
 }
 
-/** Writes all 24 bytes of struct mr_peer, padding as zero. @throws RangeError for an array of another length */
+/** Writes all 16 bytes of struct mr_peer, padding as zero. @throws RangeError for an array of another length */
 export function writePeer(view: DataView, offset: number, value: Peer): void {
-  new Uint8Array(view.buffer, view.byteOffset + offset, 24).fill(0);
+  new Uint8Array(view.buffer, view.byteOffset + offset, 16).fill(0);
   view.setBigUint64(offset, value.sock, true);
   view.setBigUint64(offset + 8, value.socketCookie, true);
-  view.setUint32(offset + 16, value.flags, true);
 }
 
 /** Size, reader and writer of struct mr_peer together. */

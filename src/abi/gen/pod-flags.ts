@@ -16,5 +16,8 @@ export const PodFlags = {
   GROUPS: 2048,
   GROUPS_ONLY: 4096,
   TPROXY: 8192,
+  ACCELERATE: 16384,
+  ACCELERATE_APPS: 32768,
+  DIRECT: 65536,
 } as const;
 export type PodFlags = (typeof PodFlags)[keyof typeof PodFlags];

@@ -16,7 +16,7 @@ export const readerKeyOffsets = { cookie: 0, port: 8 } as const;
 export function readReaderKey(view: DataView, offset = 0): ReaderKey {
   return {
     cookie: view.getBigUint64(offset, true),
-    port: view.getUint16(offset + 8, true),
+    port: view.getUint32(offset + 8, true),
   };
 }
 
@@ -24,7 +24,7 @@ export function readReaderKey(view: DataView, offset = 0): ReaderKey {
 export function writeReaderKey(view: DataView, offset: number, value: ReaderKey): void {
   new Uint8Array(view.buffer, view.byteOffset + offset, 16).fill(0);
   view.setBigUint64(offset, value.cookie, true);
-  view.setUint16(offset + 8, value.port, true);
+  view.setUint32(offset + 8, value.port, true);
 }
 
 /** Size, reader and writer of struct mr_reader_key together. */

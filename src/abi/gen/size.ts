@@ -26,5 +26,10 @@ export const Size = {
   OPENING: 32768,
   FRAGMENTS: 8192,
   FLOWS_BYTES: 4194304,
+  ACCELERATED: 131072,
+  READERS: 16384,
+  POD_ADDRESSES: 8192,
+  ACCELERATED_QUEUE: 524288,
+  PEER_LOOKUPS: 16,
 } as const;
 export type Size = (typeof Size)[keyof typeof Size];

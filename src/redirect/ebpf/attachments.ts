@@ -27,5 +27,8 @@ export const cgroupAttachments: readonly Attachment[] = [
   { program: 'mr_sendmsg6', hook: 'CGROUP_UDP6_SENDMSG' },
 ];
 
+/** The program that every message of a socket in this map runs. */
+export const sockmapAttachment = { program: 'mr_sk_msg', map: 'accelerated' } as const;
+
 /** The constant in the programs that every pod has copies of, in the place of its cookie (bpf/lib/cookie.bpf.h). */
 export const podCookieMark = 0x6d696c6c72616365n;

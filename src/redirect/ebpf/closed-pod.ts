@@ -28,6 +28,7 @@ export function closedTables({ cookie, pod }: PodTables): PodTables | null {
     ports: [],
     groups: [],
     interfaces: [],
+    addresses: [],
   };
 }
 

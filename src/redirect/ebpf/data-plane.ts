@@ -6,13 +6,14 @@ import { Pace } from '../../base/pace.ts';
 import type { Link } from '../../kernel/index.ts';
 import { BpfObject, cgroupId } from '../../kernel/index.ts';
 import type { Attachment } from './attachments.ts';
-import { cgroupAttachments } from './attachments.ts';
+import { cgroupAttachments, sockmapAttachment } from './attachments.ts';
 import type { DataPlaneMaps } from './maps.ts';
 import { mapNames, openMaps } from './maps.ts';
 import type { Pins, PodLink } from './pins.ts';
-import { otherLayoutCure, pinnedLinks, pinnedPodLinks, pinsAt, preparePins } from './pins.ts';
+import { endLink, otherLayoutCure, pinnedLinks, pinnedPodLinks, pinsAt, preparePins } from './pins.ts';
 import type { NetnsTarget } from './pod-programs.ts';
 import { ensurePodPrograms, openIfThere, removePodPrograms } from './pod-programs.ts';
+import { changeSettings, readSettings } from './settings.ts';
 import type { TableChange } from './table-writer.ts';
 import { PodTableWriter } from './table-writer.ts';
 import type { PodTables } from './tables.ts';
@@ -88,7 +89,7 @@ export class DataPlane implements AsyncDisposable {
     for (const { program, path } of await pinnedLinks(this.pins)) {
       if (this.#object.programNames.includes(program)) continue;
       using link = openIfThere(path);
-      if (link !== null && link.info().target.kind !== 'detached') link.detach();
+      if (link !== null) endLink(link);
       link?.unpin();
       this.#log.info({ program, path }, 'a program of another build was detached');
     }
@@ -112,7 +113,37 @@ export class DataPlane implements AsyncDisposable {
     for (const directory of [this.pins.map(''), this.pins.link('')]) mkdirSync(directory, { recursive: true, mode: 0o700 });
     const pinned = mapNames.filter((name) => this.#ensurePin(name));
     const attached = cgroupAttachments.filter((attachment) => this.#ensureLink(attachment, mode)).map(({ program }) => program);
-    return [...pinned, ...attached];
+    return [...pinned, ...attached, ...(this.#ensureSockmapLink(mode) ? [sockmapAttachment.program] : [])];
+  }
+
+  /** Sockets that join take the program that hangs on their map then; those that joined before keep theirs. */
+  #ensureSockmapLink(mode: 'replace' | 'repair'): boolean {
+    const { program, map } = sockmapAttachment;
+    const path = this.pins.link(program);
+    using before = openIfThere(path);
+    if (before?.info().target.kind === 'sockmap') {
+      const own = this.#object.program(program);
+      if (before.info().programId === own.id) return false;
+      before.update(own);
+      return mode === 'repair';
+    }
+    before?.unpin();
+    using link = this.#object.program(program).attachSockmap(this.maps[map]);
+    link.pin(path);
+    return true;
+  }
+
+  /**
+   * Lets sockets join the acceleration from now on, or none any more; those that have joined then go by TCP, and leave when they close. Nothing
+   * is taken out: a socket that left with unread bytes would lose them.
+   */
+  setAcceleration(wanted: 'on' | 'off'): void {
+    changeSettings(this.maps, { accelerate: wanted === 'on' ? 1 : 0 });
+  }
+
+  /** Whether sockets may join now. */
+  get isAccelerating(): boolean {
+    return readSettings(this.maps).accelerate !== 0;
   }
 
   #ensurePin(name: string): boolean {

@@ -80,9 +80,15 @@ export async function detachPinned(pins: Pins): Promise<void> {
     const directory = join(pins.root, version, 'links');
     for (const name of await readdir(directory).catch(() => [])) {
       using link = Link.open(join(directory, name));
-      if (link.info().target.kind !== 'detached') link.detach();
+      endLink(link);
     }
   }
+}
+
+/** Ends an attachment at once, whoever else holds it. A sockmap's program cannot be taken away so: it ends with its last holder. */
+export function endLink(link: Link): void {
+  const { kind } = link.info().target;
+  if (kind !== 'detached' && kind !== 'sockmap') link.detach();
 }
 
 /** Removes every pin of every version: what nothing else holds is detached and freed. */

@@ -5,6 +5,7 @@ import type { Pace } from '../../base/pace.ts';
 import type { BpfMap } from '../../kernel/index.ts';
 import { isSysError } from '../../kernel/index.ts';
 import type { DataPlaneMaps } from './maps.ts';
+import { PodAddressRows } from './pod-addresses.ts';
 import type { RowPlan } from './pod-rows.ts';
 import { PodRows } from './pod-rows.ts';
 import type { PodTables } from './tables.ts';
@@ -35,6 +36,7 @@ export class PodTableWriter {
   readonly #ports: PodRows<PortKey, Port>;
   readonly #groups: PodRows<GroupKey, Group>;
   readonly #interfaces: PodRows<InterfaceKey, Interface>;
+  readonly #addresses: PodAddressRows;
   readonly #traces = new Map<bigint, Traces>();
 
   constructor(maps: DataPlaneMaps) {
@@ -43,11 +45,12 @@ export class PodTableWriter {
     this.#ports = new PodRows(maps.ports);
     this.#groups = new PodRows(maps.groups);
     this.#interfaces = new PodRows(maps.interfaces);
+    this.#addresses = new PodAddressRows(maps.podAddresses);
   }
 
   /** Looks at what the kernel has: at the start, and whenever somebody else may have changed it. Some microseconds a row. */
   async learn(pace: Pace): Promise<void> {
-    for (const rows of [this.#ranges, this.#ports, this.#groups, this.#interfaces]) await rows.learn(pace);
+    for (const rows of this.#all()) await rows.learn(pace);
     const forwarding = new Set(this.#interfaces.cookies());
     for (const [cookie, pod] of this.#maps.pods.entries()) this.#trace(cookie, pod, forwarding.has(cookie));
     for (const { cookie, port } of this.#maps.listenerAddrs.keys()) this.#traces.get(cookie)?.ports.add(port);
@@ -55,7 +58,7 @@ export class PodTableWriter {
 
   /** Every pod that has a row anywhere. */
   cookies(): ReadonlySet<bigint> {
-    const rows = [this.#ranges, this.#ports, this.#groups, this.#interfaces].map((table) => [...table.cookies()]);
+    const rows = this.#all().map((table) => [...table.cookies()]);
     return new Set([...this.#maps.pods.keys(), ...rows.flat()]);
   }
 
@@ -72,6 +75,7 @@ export class PodTableWriter {
       [this.#ports, this.#ports.plan(cookie, tables.ports)],
       [this.#groups, this.#groups.plan(cookie, tables.groups)],
       [this.#interfaces, this.#interfaces.plan(cookie, tables.interfaces)],
+      [this.#addresses, this.#addresses.plan(cookie, tables.addresses)],
     ];
     for (const [rows, plan] of plans) expectRoom(rows, plan);
     const undo: (() => void)[] = [];
@@ -95,6 +99,10 @@ export class PodTableWriter {
     };
   }
 
+  #all() {
+    return [this.#ranges, this.#ports, this.#groups, this.#interfaces, this.#addresses] as const;
+  }
+
   #writeUsage(cookie: bigint, undo: (() => void)[]): number {
     if (this.#maps.usage.get(cookie) !== null) return 0;
     orFull(filling(this.#maps.usage), 1, () => this.#maps.usage.set(cookie, nothingUsed, 'noexist'));
@@ -113,7 +121,7 @@ export class PodTableWriter {
   async remove(cookie: bigint, pace: Pace): Promise<void> {
     this.#maps.pods.delete(cookie);
     this.#maps.usage.delete(cookie);
-    for (const rows of [this.#ranges, this.#ports, this.#groups, this.#interfaces]) rows.plan(cookie, []).finish();
+    for (const rows of this.#all()) rows.plan(cookie, []).finish();
     // a pod whose row was gone before anybody saw it may have left anything
     const { ports, dns, forwards } = this.#traces.get(cookie) ?? { ports: [], dns: true, forwards: true };
     for (const port of ports) this.#removeListeners(cookie, port);

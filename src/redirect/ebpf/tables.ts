@@ -1,4 +1,4 @@
-import type { Group, GroupKey, Interface, InterfaceKey, Pod, Port, PortKey, Range, RangeKey } from '../../abi/gen/index.ts';
+import type { Group, GroupKey, Interface, InterfaceKey, Pod, PodAddress, Port, PortKey, Range, RangeKey } from '../../abi/gen/index.ts';
 import { PodFlags, PortFlags, Size } from '../../abi/gen/index.ts';
 import { UserError } from '../../base/errors.ts';
 import type { IpAddress } from '../../pods/address.ts';
@@ -17,6 +17,8 @@ export interface PodTables {
   readonly groups: readonly (readonly [GroupKey, Group])[];
   /** The interfaces whose forwarded connections are captured. */
   readonly interfaces: readonly (readonly [InterfaceKey, Interface])[];
+  /** Where the other pods of the node find it. */
+  readonly addresses: readonly (readonly [PodAddress, bigint])[];
 }
 
 /** What is known of a pod when its tables are made. */
@@ -42,7 +44,7 @@ export function compileTables(facts: PodFacts, config: RedirectConfig): PodTable
   return {
     cookie: facts.cookie,
     pod: {
-      flags: redirected ? flagsOf(facts, config) : PodFlags.TRANSLATE,
+      flags: (redirected ? flagsOf(facts, config) : PodFlags.TRANSLATE) | accelerationFlags(redirected, config),
       uidCount: uids.length,
       gidCount: gids.length,
       uids: padded(uids),
@@ -63,6 +65,7 @@ export function compileTables(facts: PodFacts, config: RedirectConfig): PodTable
     ports: redirected ? compilePorts(facts.cookie, config) : [],
     groups: redirected ? compileGroups(facts, config) : [],
     interfaces: redirected && facts.backend !== 'iptables' ? compileInterfaces(facts, config) : [],
+    addresses: facts.addresses.map((address) => [{ addr: mapIp(address) }, facts.cookie]),
   };
 }
 
@@ -83,6 +86,12 @@ function flagsOf(facts: PodFacts, config: RedirectConfig): number {
   if (config.ownerGroups.kind === 'all' && config.ownerGroups.except.length > 0) flags |= PodFlags.GROUPS;
   if (config.interceptionMode === 'TPROXY') flags |= PodFlags.TPROXY;
   return flags;
+}
+
+/** A pod without a proxy has applications' sockets alone. */
+function accelerationFlags(redirected: boolean, { acceleration, direct }: RedirectConfig): number {
+  const proxy = redirected && acceleration !== 'none' ? PodFlags.ACCELERATE : 0;
+  return proxy | (acceleration === 'all' ? PodFlags.ACCELERATE_APPS : 0) | (direct ? PodFlags.DIRECT : 0);
 }
 
 /** An unmeshed pod has no lists, only its own addresses. */

@@ -93,6 +93,8 @@ describe('fromRedirectConfig()', () => {
     ownerGroups: { kind: 'all', except: [] },
     dropInvalid: false,
     ipv6: true,
+    acceleration: 'proxy',
+    direct: false,
   };
 
   test('writes the lists as text when everything is captured', () => {

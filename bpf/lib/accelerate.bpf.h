@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MR_LIB_ACCELERATE_H
+#define MR_LIB_ACCELERATE_H
+
+#include <linux/in.h>
+
+#include "lib/peer.bpf.h"
+#include "lib/verdict.bpf.h"
+
+/* 1: redirect always, as others do. Built for the torture suite alone, which must fail with it. */
+#ifndef MR_NAIVE
+#define MR_NAIVE 0
+#endif
+
+static __always_inline struct mr_settings *mr_get_settings(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&mr_settings, &zero);
+}
+
+static __always_inline int mr_accelerates(void)
+{
+	struct mr_settings *settings = mr_get_settings();
+
+	return settings && settings->accelerate;
+}
+
+/*
+ * Whether the policies of both ends let the client speak with the server: asked for
+ * connections between pods, whose packets the policy programs would have seen.
+ */
+static __always_inline int mr_is_permitted(const struct mr_sending *s)
+{
+	int opened = s->flags & MR_SENDING_OPENED;
+	struct mr_address client = mr_load(opened ? s->peer.remote : s->peer.local);
+	struct mr_address server = mr_load(opened ? s->peer.local : s->peer.remote);
+	__be16 port = bpf_htons(opened ? s->peer.local_port : s->peer.remote_port);
+	__u32 from, to;
+
+	if (s->peer.cookie)
+		return 1;
+	from = mr_identity_of(&client);
+	to = mr_identity_of(&server);
+	if (mr_policy_verdict(from, to, MR_EGRESS, IPPROTO_TCP, port).verdict)
+		return 0;
+	return !mr_policy_verdict(to, from, MR_INGRESS, IPPROTO_TCP, port).verdict;
+}
+
+/*
+ * Whether a direction may skip TCP at all: acceleration is on, and policy, asked again
+ * whenever it changed, allows it. What it does not allow goes by TCP, where the
+ * policy programs drop and report it as every other packet.
+ */
+static __always_inline int mr_may_accelerate(struct mr_sending *s)
+{
+	struct mr_settings *settings = mr_get_settings();
+
+	if (!settings || !settings->accelerate)
+		return 0;
+	if (s->epoch != settings->policy_epoch) {
+		s->epoch = settings->policy_epoch;
+		if (mr_is_permitted(s))
+			s->flags &= ~MR_SENDING_DENIED;
+		else
+			s->flags |= MR_SENDING_DENIED;
+	}
+	if (!(s->flags & MR_SENDING_DENIED))
+		return 1;
+	mr_count(MR_COUNT_ACCELERATE_DENIED);
+	return 0;
+}
+
+#endif
