@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,4 +29,27 @@ test.each(['4194304 1', `${process.pid} 1`, '', 'nonsense'])('takeLock() takes o
   expect(lockOwner(path)).toBeNull();
   takeLock(path, 'lab');
   expect(lockOwner(path)).toBe(process.pid);
+});
+
+test('lockOwner() names nobody when the lock is removed while it looks', async () => {
+  const script = `
+    const { rmSync, writeFileSync } = require('node:fs');
+    const path = process.argv[1];
+    process.stdout.write('ready');
+    for (;;) {
+      writeFileSync(path, '4194304 1');
+      rmSync(path);
+    }`;
+  const child = spawn(process.execPath, ['-e', script, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(child, 'exit');
+  try {
+    await once(child.stdout, 'data');
+    const owners = new Set<number | null>();
+    const until = performance.now() + 500;
+    while (performance.now() < until) owners.add(lockOwner(path));
+    expect([...owners]).toEqual([null]);
+  } finally {
+    child.kill('SIGKILL');
+    await ended;
+  }
 });

@@ -1,13 +1,22 @@
-import { closeSync, existsSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { exitCodes, UserError } from '../base/errors.ts';
 import { processStartTime } from './node/processes.ts';
 
 /** The daemon that a lock file names, when it is alive. */
 export function lockOwner(path: string): number | null {
-  if (!existsSync(path)) return null;
-  const [pid = '', started] = readFileSync(path, 'utf8').trim().split(' ');
+  const [pid = '', started] = readIfThere(path).trim().split(' ');
   // A number can come back as another process; number and start time together cannot.
   return started !== undefined && processStartTime(Number(pid)) === started ? Number(pid) : null;
+}
+
+/** In one call: whoever ends a daemon looks on while it removes its lock. */
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
 }
 
 /**
