@@ -8,12 +8,14 @@ import { createArena, redirectors, runInside, server, server6 } from '../support
 import { inject } from '../support/spoofed-packet.ts';
 import type { Listener } from '../support/tcp.ts';
 import { application, dial, endpoint, listen, root, socketAs } from '../support/tcp.ts';
+import type { Wiretap } from '../support/wiretap.ts';
 import { tap } from '../support/wiretap.ts';
 
 const IPPROTO_TCP = 6;
 /** Source port 40000 to port 80, SYN; the checksum is not needed to see where it goes. */
 const syn = Buffer.from('9c40005000000001000000005002ffff00000000', 'hex');
 
+/** Long enough for what must not be seen: where something must be, the tests wait for it. */
 const pause = () => new Promise((resolve) => setTimeout(resolve, 100));
 
 describe.each(redirectors)('packets that no socket of the usual kind has made (%s)', (redirector) => {
@@ -46,9 +48,11 @@ describe.each(redirectors)('packets that no socket of the usual kind has made (%
       libc().sendto(fd, syn, syn.length, 0, address, address.length);
       closeFd(fd);
     }
+    const expected = redirector === 'ebpf' ? [server, server6] : [];
+    const seen = toServers(wire);
+    await expect.poll(seen).toEqual(new Set(expected));
     await pause();
-    const seen = wire.packets().filter(({ protocol, destination }) => protocol === 6 && [server, server6].includes(destination));
-    expect(new Set(seen.map(({ destination }) => destination))).toEqual(new Set(redirector === 'ebpf' ? [server, server6] : []));
+    expect(seen()).toEqual(new Set(expected));
   });
 
   it('are no socket that uid 1000 can make', () => {
@@ -60,9 +64,7 @@ describe.each(redirectors)('packets that no socket of the usual kind has made (%
     using wire = tap(arena.network.outside);
     inject(arena.network.pod, outsideMac, { from: '10.9.0.2:40001', to: `${server}:80`, carries: 'syn' });
     inject(arena.network.pod, outsideMac, { from: '[fd00:9::2]:40001', to: `[${server6}]:80`, carries: 'syn' });
-    await pause();
-    const seen = wire.packets().filter(({ protocol, destination }) => protocol === 6 && [server, server6].includes(destination));
-    expect(new Set(seen.map(({ destination }) => destination))).toEqual(new Set([server, server6]));
+    await expect.poll(toServers(wire)).toEqual(new Set([server, server6]));
   });
 
   const pretended: [whom: string, from: string, to: string][] = [
@@ -78,24 +80,28 @@ describe.each(redirectors)('packets that no socket of the usual kind has made (%
   if (redirector === 'ebpf')
     pretended.push(['the addresses of redirected IPv6 connections', '[fd6d:696c:6c72:6163::1]:15001', '[fd00:9::2]:8080']);
 
-  /** Where the pod sent TCP packets to that the outside could read. */
-  const answered = async (from: string, to: string): Promise<readonly string[]> => {
-    using wire = tap(arena.network.outside);
-    inject(arena.network.outside, podMac, { from, to, carries: 'syn' });
-    await pause();
+  /** Where the pod sent TCP packets to since the last call that the outside could read. */
+  const answersOf = (wire: Wiretap, to: string) => (): readonly string[] => {
     const own = addressOf(to);
     const answers = wire.packets().filter(({ protocol, source, destination }) => protocol === 6 && source === own && destination !== own);
     return answers.map(({ destination }) => destination);
   };
 
-  it('become a connection when they come from where they say', async () => {
-    expect(await answered('10.9.0.1:40003', '10.9.0.2:8080')).toContain('10.9.0.1');
-    expect(await answered('[fd00:9::1]:40003', '[fd00:9::2]:8080')).toContain('fd00:9::1');
+  it.each([
+    ['10.9.0.1:40003', '10.9.0.2:8080'],
+    ['[fd00:9::1]:40003', '[fd00:9::2]:8080'],
+  ])('become a connection when they come from where they say: %s', async (from, to) => {
+    using wire = tap(arena.network.outside);
+    inject(arena.network.outside, podMac, { from, to, carries: 'syn' });
+    await expect.poll(answersOf(wire, to)).toContain(addressOf(from));
   });
 
   it.each(pretended)('never become a connection when they come from outside as if from %s', async (_whom, from, to) => {
+    using wire = tap(arena.network.outside);
     const before = [app, arena.inbound, arena.outbound].map(({ accepted }) => accepted.length);
-    expect(await answered(from, to)).toEqual([]);
+    inject(arena.network.outside, podMac, { from, to, carries: 'syn' });
+    await pause();
+    expect(answersOf(wire, to)()).toEqual([]);
     expect([app, arena.inbound, arena.outbound].map(({ accepted }) => accepted.length)).toEqual(before);
   });
 
@@ -119,4 +125,14 @@ describe.each(redirectors)('packets that no socket of the usual kind has made (%
 
 function addressOf(text: string): string {
   return text.replace(/^\[?([^\]]+?)\]?:\d+$/, '$1');
+}
+
+/** Which of the servers TCP packets were seen to, from the first call on. */
+function toServers(wire: Wiretap): () => ReadonlySet<string> {
+  const seen = new Set<string>();
+  return () => {
+    for (const { protocol, destination } of wire.packets())
+      if (protocol === 6 && [server, server6].includes(destination)) seen.add(destination);
+    return seen;
+  };
 }
