@@ -10,12 +10,13 @@ const groups: Readonly<Partial<Record<ObjectOutcome['kind'], string>>> = {
   CiliumNetworkPolicy: 'cilium.io',
   CiliumClusterwideNetworkPolicy: 'cilium.io',
   NetworkPolicy: 'networking.k8s.io',
+  ClusterNetworkPolicy: 'policy.networking.k8s.io',
 };
 
 /** `deployment.apps/sleep created`, as kubectl says it; kinds that this version does not enforce say so. */
 export function outcomeLine({ kind, name, outcome }: ObjectOutcome): string {
   const group = groups[kind];
-  const enforced = kind !== 'CiliumNetworkPolicy' && kind !== 'CiliumClusterwideNetworkPolicy' && kind !== 'NetworkPolicy';
+  const enforced = !['CiliumNetworkPolicy', 'CiliumClusterwideNetworkPolicy', 'NetworkPolicy', 'ClusterNetworkPolicy'].includes(kind);
   const note = enforced || outcome === 'deleted' || outcome === 'not found' ? '' : ' (kept, not enforced by this version)';
   return `${kind.toLowerCase()}${group === undefined ? '' : `.${group}`}/${name} ${outcome}${note}`;
 }

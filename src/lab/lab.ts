@@ -308,7 +308,7 @@ export class Lab {
 }
 
 function isUnenforced(manifest: Manifest): boolean {
-  return ['CiliumNetworkPolicy', 'CiliumClusterwideNetworkPolicy', 'NetworkPolicy'].includes(manifest.kind);
+  return ['CiliumNetworkPolicy', 'CiliumClusterwideNetworkPolicy', 'NetworkPolicy', 'ClusterNetworkPolicy'].includes(manifest.kind);
 }
 
 /** Envoy's own word that listeners and clusters are initialised. */

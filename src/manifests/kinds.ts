@@ -1,23 +1,25 @@
 import { z } from 'zod';
 import { authorizationPolicySpec } from './authorization-policy.ts';
+import { ciliumFaults } from './cilium-faults.ts';
+import { ciliumSpec } from './cilium-policy.ts';
+import { clusterNetworkPolicySpec } from './cluster-network-policy.ts';
 import type { Located } from './decode.ts';
 import { decode } from './decode.ts';
 import { deploymentSpec } from './deployment.ts';
 import { dnsLabel, dnsSubdomain, fields, metadata, unused } from './fields.ts';
 import type { IssueList } from './issues.ts';
+import { networkPolicySpec } from './network-policy.ts';
 import { peerAuthenticationSpec } from './peer-authentication.ts';
 import type { PodSpecBody } from './pod-spec.ts';
 import { podSpec } from './pod-spec.ts';
 import { serviceSpec } from './service.ts';
-import type { Manifest, ManifestKind, ObjectMeta, PodSpec, UnenforcedManifest } from './types.ts';
+import type { CiliumPolicyManifest, Manifest, ManifestKind, ObjectMeta, PodSpec, PolicyManifest } from './types.ts';
 
 /** What is needed to read one object of any kind. */
 export interface ReadContext extends Located {
   readonly defaultNamespace: string;
   /** false: the object belongs to the whole cluster. */
   readonly namespaced: boolean;
-  /** The object as it was written, nulls included. */
-  readonly written: unknown;
   readonly issues: IssueList;
 }
 
@@ -37,7 +39,6 @@ interface RawMetadata {
 }
 
 const securityVersions = ['security.istio.io/v1', 'security.istio.io/v1beta1'];
-const optionalObject = z.record(z.string(), z.unknown()).optional();
 const workloadName = metadata(dnsSubdomain);
 const labelName = metadata(dnsLabel);
 
@@ -53,7 +54,9 @@ const deploymentObject = object(workloadName, { spec: deploymentSpec });
 const serviceObject = object(labelName, { spec: serviceSpec });
 const authorizationPolicyObject = object(workloadName, { spec: authorizationPolicySpec.optional() });
 const peerAuthenticationObject = object(workloadName, { spec: peerAuthenticationSpec.optional() });
-const unenforcedObject = object(workloadName, { spec: optionalObject, specs: z.array(z.unknown()).optional() });
+const ciliumPolicyObject = object(workloadName, { spec: ciliumSpec.optional(), specs: z.array(ciliumSpec).optional() });
+const networkPolicyObject = object(workloadName, { spec: networkPolicySpec });
+const clusterNetworkPolicyObject = object(workloadName, { spec: clusterNetworkPolicySpec });
 
 const rulesByKind: Readonly<Record<ManifestKind, KindRules>> = {
   Namespace: {
@@ -103,13 +106,22 @@ const rulesByKind: Readonly<Record<ManifestKind, KindRules>> = {
         return { kind: 'PeerAuthentication', ...base, ...spec };
       }),
   },
-  CiliumNetworkPolicy: { apiVersions: ['cilium.io/v2'], namespaced: true, read: (context) => unenforced('CiliumNetworkPolicy', context) },
+  CiliumNetworkPolicy: { apiVersions: ['cilium.io/v2'], namespaced: true, read: (context) => ciliumPolicy('CiliumNetworkPolicy', context) },
   CiliumClusterwideNetworkPolicy: {
     apiVersions: ['cilium.io/v2'],
     namespaced: false,
-    read: (context) => unenforced('CiliumClusterwideNetworkPolicy', context),
+    read: (context) => ciliumPolicy('CiliumClusterwideNetworkPolicy', context),
   },
-  NetworkPolicy: { apiVersions: ['networking.k8s.io/v1'], namespaced: true, read: (context) => unenforced('NetworkPolicy', context) },
+  NetworkPolicy: {
+    apiVersions: ['networking.k8s.io/v1'],
+    namespaced: true,
+    read: (context) => build(context, networkPolicyObject, ({ spec }, base) => ({ kind: 'NetworkPolicy', ...base, ...spec })),
+  },
+  ClusterNetworkPolicy: {
+    apiVersions: ['policy.networking.k8s.io/v1alpha2'],
+    namespaced: false,
+    read: (context) => build(context, clusterNetworkPolicyObject, ({ spec }, base) => ({ kind: 'ClusterNetworkPolicy', ...base, ...spec })),
+  },
 };
 
 /** Every kind that Millrace reads, in the order in which messages list them. */
@@ -124,9 +136,16 @@ function isKnownKind(kind: string): kind is ManifestKind {
   return Object.hasOwn(rulesByKind, kind);
 }
 
-/** Whether objects of this kind are kept but not acted on. */
-export function isUnenforced(manifest: Manifest): manifest is UnenforcedManifest {
-  return manifest.kind === 'CiliumNetworkPolicy' || manifest.kind === 'CiliumClusterwideNetworkPolicy' || manifest.kind === 'NetworkPolicy';
+const policyKinds: ReadonlySet<ManifestKind> = new Set([
+  'CiliumNetworkPolicy',
+  'CiliumClusterwideNetworkPolicy',
+  'NetworkPolicy',
+  'ClusterNetworkPolicy',
+]);
+
+/** Whether this is one of the kinds that say who may speak with whom. */
+export function isPolicy(manifest: Manifest): manifest is PolicyManifest {
+  return policyKinds.has(manifest.kind);
 }
 
 interface Base {
@@ -163,6 +182,15 @@ function place(spec: PodSpecBody, context: ReadContext, path: readonly string[])
   return { ...spec, containers };
 }
 
-function unenforced(kind: UnenforcedManifest['kind'], context: ReadContext): Manifest | null {
-  return build(context, unenforcedObject, (_raw, base) => ({ kind, ...base, raw: context.written }));
+function ciliumPolicy(kind: CiliumPolicyManifest['kind'], context: ReadContext): Manifest | null {
+  return build(context, ciliumPolicyObject, (raw, base) => {
+    const written = [
+      ...(raw.spec === undefined ? [] : [{ spec: raw.spec, path: ['spec'] }]),
+      ...(raw.specs ?? []).map((spec, index) => ({ spec, path: ['specs', index] })),
+    ];
+    const clusterwide = kind === 'CiliumClusterwideNetworkPolicy';
+    const faults = written.flatMap(({ spec, path }) => ciliumFaults(spec, path, clusterwide));
+    const missing = written.length === 0 ? [{ path: [], message: 'invalid CiliumNetworkPolicy spec(s), empty' }] : [];
+    return { kind, ...base, specs: written.map(({ spec }) => spec), faults: [...missing, ...faults] };
+  });
 }

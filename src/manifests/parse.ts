@@ -3,7 +3,7 @@ import { withoutNulls } from './decode.ts';
 import { ignoredFields } from './ignored-fields.ts';
 import type { FieldPath } from './issues.ts';
 import { formatPath, IssueList, show } from './issues.ts';
-import { isUnenforced, knownKinds, rulesOf } from './kinds.ts';
+import { isPolicy, knownKinds, rulesOf } from './kinds.ts';
 import { nearName } from './near-name.ts';
 import { suspectPatterns } from './suspect-patterns.ts';
 import type { Manifest, ManifestWarning } from './types.ts';
@@ -167,14 +167,23 @@ function createReading(file: string, defaultNamespace: string) {
       );
       return;
     }
-    const manifest = rules.read({ document, value, path, subject, defaultNamespace, namespaced, written, issues });
+    const manifest = rules.read({ document, value, path, subject, defaultNamespace, namespaced, issues });
     if (manifest === null) return;
     manifests.push(manifest);
     warn(manifest, subject, document, value, path);
   }
 
   function warn(manifest: Manifest, subject: string, document: YamlDocument, value: unknown, path: FieldPath): void {
-    if (isUnenforced(manifest)) warnings.push({ message: `${subject} is stored but not enforced yet`, position: manifest.position });
+    if (isPolicy(manifest)) warnings.push({ message: `${subject} is stored but not enforced yet`, position: manifest.position });
+    if (manifest.kind === 'CiliumNetworkPolicy' || manifest.kind === 'CiliumClusterwideNetworkPolicy') {
+      for (const { path: fault, message } of manifest.faults) {
+        const full = [...path, ...fault];
+        warnings.push({
+          message: `${formatPath(full) || 'the object'} makes ${subject} invalid: ${message}`,
+          position: document.positionOf(full),
+        });
+      }
+    }
     for (const ignored of ignoredFields(manifest.kind, value)) {
       const full = [...path, ...ignored.path];
       warnings.push({ message: `${formatPath(full)} of ${subject} ${ignored.effect}`, position: document.positionOfKey(full) });

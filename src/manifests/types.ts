@@ -1,4 +1,5 @@
 import type { SourcePosition } from '../base/errors.ts';
+import type { CiliumPolicyBody, ClusterPolicyBody, NetworkPolicyBody } from './policy-types.ts';
 
 /**
  * The Kubernetes objects that Millrace reads, after validation and defaulting: what is optional in YAML and has a default is
@@ -173,14 +174,20 @@ export interface PeerAuthenticationManifest extends Base {
   readonly portLevel: Readonly<Record<number, MutualTlsMode>>;
 }
 
-/**
- * A kind that Millrace knows of and a later part will enforce. It is accepted so that a file can be applied unchanged, kept as it was
- * written, and reported as not enforced wherever it is listed.
- */
-export interface UnenforcedManifest extends Base {
-  readonly kind: 'CiliumNetworkPolicy' | 'CiliumClusterwideNetworkPolicy' | 'NetworkPolicy';
-  readonly raw: unknown;
+export interface CiliumPolicyManifest extends Base, CiliumPolicyBody {
+  readonly kind: 'CiliumNetworkPolicy' | 'CiliumClusterwideNetworkPolicy';
 }
+
+export interface NetworkPolicyManifest extends Base, NetworkPolicyBody {
+  readonly kind: 'NetworkPolicy';
+}
+
+export interface ClusterNetworkPolicyManifest extends Base, ClusterPolicyBody {
+  readonly kind: 'ClusterNetworkPolicy';
+}
+
+/** The kinds that say who may speak with whom; src/policy compiles them. */
+export type PolicyManifest = CiliumPolicyManifest | NetworkPolicyManifest | ClusterNetworkPolicyManifest;
 
 export type Manifest =
   | NamespaceManifest
@@ -190,7 +197,7 @@ export type Manifest =
   | ServiceManifest
   | AuthorizationPolicyManifest
   | PeerAuthenticationManifest
-  | UnenforcedManifest;
+  | PolicyManifest;
 
 export type ManifestKind = Manifest['kind'];
 
