@@ -33,6 +33,7 @@ export const errorCodes = {
   BPF_OBJECT_MISSING: 'a compiled BPF object is missing or damaged',
   ABI_MISMATCH: 'pinned maps have another layout than this build',
   TABLE_FULL: 'a table of the kernel has no room for the rows of a pod',
+  IDENTITIES_EXHAUSTED: 'there are more security identities than numbers for them',
   LIBRARY_MISSING: 'a shared library is missing',
   // the agent and the lab
   AGENT_UNREACHABLE: 'no agent answers on its socket',
