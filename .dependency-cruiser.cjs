@@ -15,6 +15,7 @@ const allowed = {
   redirect: ['pods', 'kernel', 'abi', 'api', 'base'],
   mesh: ['manifests', 'pods', 'base'],
   lab: ['mesh', 'redirect', 'api', 'pods', 'manifests', 'kernel', 'base'],
+  bench: ['lab', 'manifests', 'kernel', 'base'],
   demo: ['lab', 'redirect', 'api', 'manifests', 'kernel', 'base'],
   agent: ['redirect', 'api', 'pods', 'kernel', 'abi', 'base'],
 };

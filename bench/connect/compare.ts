@@ -1,5 +1,5 @@
-import type { Spread } from '../support/statistics.ts';
-import { spreadOf } from '../support/statistics.ts';
+import type { Spread } from '../../src/bench/statistics.ts';
+import { spreadOf } from '../../src/bench/statistics.ts';
 import type { ConfigurationName, Family } from './configurations.ts';
 import { configurationNames, families } from './configurations.ts';
 import type { Layout, Sample } from './measure.ts';

@@ -1,6 +1,6 @@
-import type { CompiledPrograms } from '../support/compile-c.ts';
+import type { CompiledPrograms } from '../../src/bench/compile.ts';
+import { quantile, rotated } from '../../src/bench/statistics.ts';
 import { outputOf, startPlaced, stop, untilReady } from '../support/placed-process.ts';
-import { quantile, rotated } from '../support/statistics.ts';
 import type { Configuration, ConfigurationName, Family } from './configurations.ts';
 import { families, proxyPort } from './configurations.ts';
 

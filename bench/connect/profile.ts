@@ -1,6 +1,6 @@
+import type { CompiledPrograms } from '../../src/bench/compile.ts';
 import { formatTable } from '../../src/cli/print.ts';
 import { closeFd, enableStats, objectIds, openById, Program } from '../../src/kernel/index.ts';
-import type { CompiledPrograms } from '../support/compile-c.ts';
 import type { Configuration, Family } from './configurations.ts';
 import type { Layout } from './measure.ts';
 import { runOnce } from './measure.ts';

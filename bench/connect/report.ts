@@ -1,7 +1,7 @@
+import type { Spread } from '../../src/bench/statistics.ts';
 import { formatTable } from '../../src/cli/print.ts';
 import type { MachineFacts } from '../support/machine.ts';
 import { describeMachine } from '../support/machine.ts';
-import type { Spread } from '../support/statistics.ts';
 import type { ConfigurationResult, FamilyResult } from './compare.ts';
 
 /** Everything that is printed. */

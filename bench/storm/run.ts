@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Cleanup } from '../../src/base/cleanup.ts';
+import type { CompiledPrograms } from '../../src/bench/compile.ts';
+import { compilePrograms } from '../../src/bench/compile.ts';
 import { createPodNetwork } from '../../test/support/network.ts';
 import type { BenchNode } from '../support/bench-node.ts';
 import { createBenchNode } from '../support/bench-node.ts';
-import type { CompiledPrograms } from '../support/compile-c.ts';
-import { compilePrograms } from '../support/compile-c.ts';
 import { outputOf, startPlaced, stop, untilReady } from '../support/placed-process.ts';
 import { startAgent } from './agent-process.ts';
 import type { Usage } from './usage.ts';

@@ -1,16 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { cpus, release, totalmem } from 'node:os';
+import type { MachineFacts as CommonFacts } from '../../src/bench/machine.ts';
+import { machineFacts as commonFacts, loadAverage } from '../../src/bench/machine.ts';
 import { findProgram, llvmNames } from '../../tools/find-program.mjs';
 
 /** What a number depends on besides our code. */
-export interface MachineFacts {
-  readonly kernel: string;
-  readonly processor: string;
-  readonly processors: number;
-  /** Of all memory, GiB. */
-  readonly memory: number;
-  readonly node: string;
+export interface MachineFacts extends CommonFacts {
   /** Of the compiler that made the programs, as it says it; null where there is none. */
   readonly clang: string | null;
   /** In the minute before. Above the number of processors the machine was busy with something else. */
@@ -19,16 +13,7 @@ export interface MachineFacts {
 
 /** Reads them; starts the compiler once to ask for its version. */
 export function machineFacts(): MachineFacts {
-  const processors = cpus();
-  return {
-    kernel: release(),
-    processor: processors[0]?.model.trim() ?? 'unknown',
-    processors: processors.length,
-    memory: Math.round(totalmem() / 2 ** 30),
-    node: process.version,
-    clang: clangVersion(),
-    load: Number(readFileSync('/proc/loadavg', 'utf8').split(' ')[0]),
-  };
+  return { ...commonFacts(), clang: clangVersion(), load: loadAverage() };
 }
 
 /** `14.0.6`; null where there is no clang. */

@@ -46,6 +46,9 @@ export const errorCodes = {
   LAB_COMMAND_FAILED: 'a program that the lab uses to build its network failed',
   SERVICE_ADDRESS: 'a clusterIP is outside the range or taken',
   CONTAINER_UNKNOWN: 'no such container in this pod',
+  // the benchmark
+  BENCH_FAILED: 'a run of the benchmark failed',
+  BENCH_REPORT_INVALID: 'a file is no report of a benchmark',
   // redirection by iptables
   IPTABLES_CONFIG: 'an iptables configuration value is not allowed',
   IPTABLES_FAILED: 'iptables refused the rules',

@@ -22,5 +22,10 @@ export const commands = [
     'hold redirection to its contract, row by row, with real packets',
     async () => (await import('./conformance.ts')).conformance,
   ),
+  entry(
+    'bench',
+    'measure what redirection and acceleration cost, against iptables and no mesh',
+    async () => (await import('./bench.ts')).bench,
+  ),
   entry('redirect rules', 'print the iptables rules of a configuration', async () => (await import('./redirect-rules.ts')).redirectRules),
 ];
