@@ -8,6 +8,7 @@ const allowed = {
   manifests: ['pods', 'base'],
   pods: ['kernel', 'base'],
   policy: ['manifests', 'pods', 'base'],
+  'policy-tables': ['policy', 'redirect', 'pods', 'kernel', 'abi', 'base'],
   flow: ['pods', 'abi', 'base'],
   serve: ['flow', 'kernel', 'pods', 'api', 'abi', 'base'],
   api: ['pods', 'base'],

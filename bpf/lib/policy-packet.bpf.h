@@ -183,6 +183,9 @@ static __always_inline int mr_read_ipv6(struct __sk_buff *skb, struct mr_seen *p
 	p->protocol = ip.nexthdr;
 	p->hop_limit = ip.hop_limit;
 	p->l4 = at + sizeof(ip);
+	/* on the wire they are nobody's (RFC 4942), and would be taken for IPv4's */
+	if (mr_is_ipv4(&p->src) || mr_is_ipv4(&p->dst))
+		return -MR_DROP_INVALID_PACKET;
 	return mr_set_end(skb, p, p->l4, bpf_ntohs(ip.payload_len), 0);
 }
 

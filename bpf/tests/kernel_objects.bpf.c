@@ -63,6 +63,7 @@ const volatile __u8 verdict = 1;
 __u64 emitted = 0;
 __u64 dropped = 0;
 __u32 denied_port = 17;
+__u64 wake_flags = 0;
 
 static __always_inline void count(__u32 index)
 {
@@ -87,7 +88,7 @@ int emit(struct __sk_buff *skb)
 	event->sequence = __sync_fetch_and_add(&emitted, 1);
 	event->kind = 7;
 	event->pad = 0;
-	bpf_ringbuf_submit(event, 0);
+	bpf_ringbuf_submit(event, wake_flags);
 	return verdict;
 }
 

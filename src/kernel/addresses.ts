@@ -1,8 +1,8 @@
 import { check, closeFd, libc } from './libc.ts';
 import { inNetns } from './netns.ts';
 import type { FdPoller } from './poller.ts';
-import type { DumpKind, NetlinkMessage } from './rtnetlink.ts';
-import { dumpRequest, readNetlink } from './rtnetlink.ts';
+import type { DumpKind, InterfaceLink, NetlinkMessage } from './rtnetlink.ts';
+import { dumpRequest, netnsIdRequest, readNetlink } from './rtnetlink.ts';
 import { isSysError, SysError } from './sys-error.ts';
 
 /** An address of an interface. */
@@ -88,6 +88,44 @@ export function netnsInterfaces(netns: Target): ReadonlyMap<string, number> {
     return new Map(
       dump(fd, 'interfaces').flatMap((message) => (message.kind === 'interface' ? [[message.name, message.index] as const] : [])),
     );
+  } finally {
+    closeFd(fd);
+  }
+}
+
+/** An interface that has another end or one below it. */
+export interface LinkedInterface extends InterfaceLink {
+  readonly ownIndex: number;
+  readonly ownName: string;
+}
+
+/** The interfaces of a network namespace that hang on another one. @throws as netnsAddresses */
+export function netnsLinks(netns: Target): readonly LinkedInterface[] {
+  const fd = netlinkSocket(netns, 0);
+  try {
+    return dump(fd, 'interfaces').flatMap((message) =>
+      message.kind === 'interface' && message.link !== undefined
+        ? [{ ...message.link, ownIndex: message.index, ownName: message.name }]
+        : [],
+    );
+  } finally {
+    closeFd(fd);
+  }
+}
+
+/** The number that `netns` has for another namespace, as in LinkedInterface; null where it has none. @throws SysError */
+export function netnsIdIn(netns: Target, other: { readonly fd: number }): number | null {
+  const fd = netlinkSocket(netns, 0);
+  try {
+    const request = netnsIdRequest(other.fd, 1);
+    check(libc().send(fd, request, request.length, 0), 'send(netlink)');
+    const datagram = Buffer.alloc(receiveBytes);
+    const length = check(libc().recv(fd, datagram, datagram.length, 0), 'recv(netlink)');
+    for (const message of readNetlink(datagram.subarray(0, length))) {
+      if (message.kind === 'error' && message.errno !== 0) throw new SysError('netlink(netns id)', message.errno);
+      if (message.kind === 'netns') return message.id < 0 ? null : message.id;
+    }
+    return null;
   } finally {
     closeFd(fd);
   }

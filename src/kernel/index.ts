@@ -1,8 +1,18 @@
-export { type InterfaceAddress, netnsAddresses, netnsInterfaces, netnsRoutes, type Route, watchAddresses } from './addresses.ts';
+export {
+  type InterfaceAddress,
+  type LinkedInterface,
+  netnsAddresses,
+  netnsIdIn,
+  netnsInterfaces,
+  netnsLinks,
+  netnsRoutes,
+  type Route,
+  watchAddresses,
+} from './addresses.ts';
 export type { AttachTypeName } from './bpf-constants.ts';
 export { enableStats, objectIds, openById } from './bpf-objects.ts';
 export { cgroupId, createCgroup, findCgroup2, killCgroup, moveToCgroup, removeCgroup } from './cgroup.ts';
-export { bytesCodec, mapCodec, u32, u64 } from './codec.ts';
+export { bytesCodec, type FieldCodec, mapCodec, u32, u64 } from './codec.ts';
 export { netnsForwards } from './forwarding.ts';
 export { closeFd } from './libc.ts';
 export { Link } from './link.ts';

@@ -117,7 +117,7 @@ test('watchRing() delivers as records come, a bounded number in one turn', async
       turns.add(turn);
       seen.push(Number(view.getBigUint64(offset, true)));
     },
-    10,
+    { maximum: 10 },
   );
   emit(95);
   await expect.poll(() => seen.length).toBe(95);
@@ -129,4 +129,17 @@ test('watchRing() delivers as records come, a bounded number in one turn', async
   emit(1);
   await new Promise((resolve) => setTimeout(resolve, 20));
   expect(seen).toHaveLength(95);
+});
+
+test('watchRing() finds what nobody woke it for when it looks by itself', async () => {
+  using poller = new FdPoller();
+  const seen: number[] = [];
+  const noWakeup = 1n;
+  object.global('wake_flags').setBigUint64(0, noWakeup, true);
+  using _watch = watchRing(poller, events, (view, offset) => void seen.push(Number(view.getBigUint64(offset, true))), {
+    maximum: 10,
+    everyMilliseconds: 5,
+  });
+  emit(35);
+  await expect.poll(() => seen.length).toBe(35);
 });

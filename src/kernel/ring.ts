@@ -95,25 +95,41 @@ export class RingReader implements Disposable {
 /** Enough for a million records a second, and under a millisecond for handlers that take less than a microsecond. */
 const recordsPerTurn = 1000;
 
+export interface RingWatch {
+  /** Records in one turn of the event loop, at most. */
+  readonly maximum?: number;
+  /** Looks so often without being woken: for rings whose programs wake the reader only when much waits. Milliseconds. */
+  readonly everyMilliseconds?: number;
+}
+
 /**
- * Calls `handler` for every record of a ring as it comes, at most `maximum` in one turn of the event loop. `map` must stay open until the
- * returned object is closed.
+ * Calls `handler` for every record of a ring as it comes, or at the latest after `everyMilliseconds`. `map` must stay open until the returned
+ * object is closed.
  */
 export function watchRing(
   poller: FdPoller,
   map: { readonly fd: number },
   handler: RecordHandler,
-  maximum: number = recordsPerTurn,
+  { maximum = recordsPerTurn, everyMilliseconds }: RingWatch = {},
 ): Disposable & { close(): void } {
   const reader = new RingReader(map.fd);
   let remove: (() => void) | null;
+  let turn: NodeJS.Immediate | undefined;
+  const look = (): void => {
+    clearImmediate(turn);
+    // more than fits into a turn is not waited for again
+    if (reader.consume(handler, maximum) === maximum && everyMilliseconds !== undefined) turn = setImmediate(look);
+  };
   try {
     remove = poller.add(map.fd, () => reader.consume(handler, maximum));
   } catch (error) {
     reader.close();
     throw error;
   }
+  const timer = everyMilliseconds === undefined ? undefined : setInterval(look, everyMilliseconds);
   const close = (): void => {
+    clearInterval(timer);
+    clearImmediate(turn);
     remove?.();
     remove = null;
     reader.close();

@@ -18,6 +18,14 @@ const headerBytes = 16;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
 const IFLA_IFNAME = 3;
+const IFLA_LINK = 5;
+const IFLA_LINKINFO = 18;
+const IFLA_LINK_NETNSID = 37;
+const IFLA_INFO_KIND = 1;
+const RTM_NEWNSID = 88;
+const RTM_GETNSID = 90;
+const NETNSA_NSID = 1;
+const NETNSA_FD = 3;
 const RTA_DST = 1;
 const RTA_OIF = 4;
 const RTA_GATEWAY = 5;
@@ -45,8 +53,34 @@ export function dumpRequest(what: DumpKind, sequence: number): Buffer {
   return message;
 }
 
+/** A request for the number that a namespace has for the one that `fd` is of. */
+export function netnsIdRequest(fd: number, sequence: number): Buffer {
+  // struct rtgenmsg (1 byte, padded) and one attribute
+  const message = Buffer.alloc(headerBytes + 4 + 8);
+  message.writeUInt32LE(message.length, 0);
+  message.writeUInt16LE(RTM_GETNSID, 4);
+  message.writeUInt16LE(NLM_F_REQUEST, 6);
+  message.writeUInt32LE(sequence, 8);
+  message.writeUInt16LE(8, headerBytes + 4);
+  message.writeUInt16LE(NETNSA_FD, headerBytes + 6);
+  message.writeInt32LE(fd, headerBytes + 8);
+  return message;
+}
+
+/** What an interface is and what it hangs on. */
+export interface InterfaceLink {
+  /** `veth`, `netkit`, `macvlan`; null for hardware. */
+  readonly type: string | null;
+  /** Index of the other end (veth, netkit) or of the interface below. */
+  readonly index: number;
+  /** The namespace of the other one, as this namespace numbers it; null: this namespace. */
+  readonly netnsId: number | null;
+}
+
 export type NetlinkMessage =
-  | { readonly kind: 'interface'; readonly index: number; readonly name: string }
+  | { readonly kind: 'interface'; readonly index: number; readonly name: string; readonly link?: InterfaceLink }
+  /** `id` is negative where the namespace has no number. */
+  | { readonly kind: 'netns'; readonly id: number }
   | { readonly kind: 'address'; readonly index: number; readonly address: Uint8Array; readonly prefix: number; readonly flags: number }
   /** A unicast route of the main table. `destination` has no bytes for a default route. */
   | {
@@ -85,10 +119,16 @@ function readMessage(type: number, body: Buffer): NetlinkMessage | null {
     case NLMSG_ERROR:
       return body.length < 4 ? null : { kind: 'error', errno: -body.readInt32LE(0) };
     case RTM_NEWLINK: {
-      const name = body.length < 16 ? undefined : attributes(body.subarray(16)).get(IFLA_IFNAME);
-      return name === undefined
-        ? null
-        : { kind: 'interface', index: body.readInt32LE(4), name: name.toString('utf8').replace(/\0.*$/s, '') };
+      if (body.length < 16) return null;
+      const found = attributes(body.subarray(16));
+      const name = found.get(IFLA_IFNAME);
+      if (name === undefined) return null;
+      const link = readLink(found);
+      return { kind: 'interface', index: body.readInt32LE(4), name: text(name), ...(link === null ? {} : { link }) };
+    }
+    case RTM_NEWNSID: {
+      const id = body.length < 4 ? undefined : attributes(body.subarray(4)).get(NETNSA_NSID);
+      return id === undefined ? null : { kind: 'netns', id: id.readInt32LE(0) };
     }
     case RTM_NEWADDR: {
       if (body.length < 8) return null;
@@ -109,6 +149,18 @@ function readMessage(type: number, body: Buffer): NetlinkMessage | null {
     default:
       return null;
   }
+}
+
+function readLink(found: ReadonlyMap<number, Buffer>): InterfaceLink | null {
+  const index = found.get(IFLA_LINK)?.readUInt32LE(0);
+  if (index === undefined) return null;
+  const information = found.get(IFLA_LINKINFO);
+  const type = information === undefined ? undefined : attributes(information).get(IFLA_INFO_KIND);
+  return { type: type === undefined ? null : text(type), index, netnsId: found.get(IFLA_LINK_NETNSID)?.readInt32LE(0) ?? null };
+}
+
+function text(bytes: Buffer): string {
+  return bytes.toString('utf8').replace(/\0.*$/s, '');
 }
 
 function readRoute(body: Buffer): NetlinkMessage | null {

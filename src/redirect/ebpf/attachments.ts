@@ -30,5 +30,11 @@ export const cgroupAttachments: readonly Attachment[] = [
 /** The program that every message of a socket in this map runs. */
 export const sockmapAttachment = { program: 'mr_sk_msg', map: 'accelerated' } as const;
 
+/** The programs on the interface that a pod has on its node. What the node receives there is what the pod sends. */
+export const policyAttachments = [
+  { program: 'mr_policy_from_pod', hook: 'ingress' },
+  { program: 'mr_policy_to_pod', hook: 'egress' },
+] as const;
+
 /** The constant in the programs that every pod has copies of, in the place of its cookie (bpf/lib/cookie.bpf.h). */
 export const podCookieMark = 0x6d696c6c72616365n;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Abi } from '../../abi/gen/index.ts';
 import { UserError } from '../../base/errors.ts';
 import { Link } from '../../kernel/index.ts';
+import { policyAttachments } from './attachments.ts';
 
 /** Names below an instance's pin directory: maps by their C names, links by program (and cookie, for those that a pod has of its own). */
 export interface Pins {
@@ -63,6 +64,19 @@ export interface PodLink {
 
 /** The links that pods have of their own, as found in the pin directory. */
 export async function pinnedPodLinks(pins: Pins): Promise<readonly PodLink[]> {
+  return (await linksOfPods(pins)).filter(({ program }) => !isPolicyProgram(program));
+}
+
+/** The links on the node's interfaces to pods: named for the pods, but no part of them. */
+export async function pinnedPolicyLinks(pins: Pins): Promise<readonly PodLink[]> {
+  return (await linksOfPods(pins)).filter(({ program }) => isPolicyProgram(program));
+}
+
+function isPolicyProgram(name: string): boolean {
+  return policyAttachments.some(({ program }) => program === name);
+}
+
+async function linksOfPods(pins: Pins): Promise<readonly PodLink[]> {
   const names = await readdir(pins.link(''));
   return names.flatMap((name) => {
     const match = /^([^-]+)-(\d+)(?:-(\d+))?$/.exec(name);

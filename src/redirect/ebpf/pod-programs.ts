@@ -1,8 +1,9 @@
-import { rm } from 'node:fs/promises';
 import { PodFlags } from '../../abi/gen/index.ts';
-import type { BpfObject } from '../../kernel/index.ts';
-import { inNetns, Link, Program, patchConstant64, SysError } from '../../kernel/index.ts';
+import type { BpfObject, Link } from '../../kernel/index.ts';
+import { inNetns, Program, patchConstant64 } from '../../kernel/index.ts';
 import { podCookieMark } from './attachments.ts';
+import type { WantedLink } from './pinned-link.ts';
+import { ensureLink, removeLink } from './pinned-link.ts';
 import type { Pins, PodLink } from './pins.ts';
 import { pinnedPodLinks } from './pins.ts';
 import type { PodTables } from './tables.ts';
@@ -54,48 +55,31 @@ export async function ensurePodPrograms(
     for (const place of program.places(tables)) {
       const path = pins.link(program.name, netns.cookie, place);
       wanted.add(path);
-      if (await attach(object, path, netns, program, place, mode)) attached.push(program.name);
+      if (await ensureLink(wantedLink(object, path, netns, program, place), mode)) attached.push(program.name);
     }
   }
-  for (const link of pinned) if (link.cookie === netns.cookie && !wanted.has(link.path)) await detach(link);
+  for (const link of pinned) if (link.cookie === netns.cookie && !wanted.has(link.path)) await removeLink(link.path);
   return attached;
 }
 
-/** Detaches everything that is a pod's own. */
+/** Detaches everything that hangs inside of a pod. */
 export async function removePodPrograms(pins: Pins, cookie: bigint): Promise<void> {
-  for (const link of await pinnedPodLinks(pins)) if (link.cookie === cookie) await detach(link);
+  for (const link of await pinnedPodLinks(pins)) if (link.cookie === cookie) await removeLink(link.path);
 }
 
-async function attach(
-  object: BpfObject,
-  path: string,
-  netns: NetnsTarget,
-  wanted: PodProgram,
-  place: number | undefined,
-  mode: 'replace' | 'repair',
-): Promise<boolean> {
-  const existing = openIfThere(path);
-  try {
-    const attached = existing !== null && isAttached(existing, wanted, netns);
-    if (attached && mode === 'repair') return false;
-    using program = await Program.loadRaw({
-      ...(wanted.hook === 'sk_lookup' ? { type: 'SK_LOOKUP', expectedAttachType: 'SK_LOOKUP' } : { type: 'SCHED_CLS' }),
-      name: wanted.name,
-      instructions: patchConstant64(object.instructions(wanted.name), podCookieMark, netns.cookie),
-      license: 'Dual BSD/GPL',
-    });
-    if (attached) {
-      existing.update(program);
-      return false;
-    }
-    // the namespace was replaced or the link was detached by hand: what is pinned is only a shell
-    existing?.unpin();
-    using link = hang(program, wanted, netns, place ?? loopbackIndex);
-    link.pin(path);
-    return true;
-  } finally {
-    existing?.close();
-  }
+function wantedLink(object: BpfObject, path: string, netns: NetnsTarget, wanted: PodProgram, place: number | undefined): WantedLink {
+  return {
+    path,
+    isInPlace: (link) => isAttached(link, wanted, netns),
+    program: () =>
+      Program.loadRaw({
+        ...(wanted.hook === 'sk_lookup' ? { type: 'SK_LOOKUP', expectedAttachType: 'SK_LOOKUP' } : { type: 'SCHED_CLS' }),
+        name: wanted.name,
+        instructions: patchConstant64(object.instructions(wanted.name), podCookieMark, netns.cookie),
+        license: 'Dual BSD/GPL',
+      }),
+    attach: (program) => hang(program, wanted, netns, place ?? loopbackIndex),
+  };
 }
 
 function hang(program: Program, { hook }: PodProgram, netns: NetnsTarget, interfaceIndex: number): Link {
@@ -106,28 +90,4 @@ function hang(program: Program, { hook }: PodProgram, netns: NetnsTarget, interf
 function isAttached(link: Link, { hook }: PodProgram, netns: NetnsTarget): boolean {
   const { target } = link.info();
   return hook === 'sk_lookup' ? target.kind === 'netns' && BigInt(target.inode) === netns.inode : target.kind === 'tcx';
-}
-
-async function detach({ path }: PodLink): Promise<void> {
-  const link = openIfThere(path);
-  if (link === null) return;
-  try {
-    link.detach();
-  } catch (error) {
-    // already gone with its namespace or interface
-    if (!(error instanceof SysError)) throw error;
-  } finally {
-    link.close();
-    await rm(path, { force: true });
-  }
-}
-
-/** The link pinned at `path`, or null when nothing is. */
-export function openIfThere(path: string): Link | null {
-  try {
-    return Link.open(path);
-  } catch (error) {
-    if (error instanceof SysError && error.errno === 'ENOENT') return null;
-    throw error;
-  }
 }
