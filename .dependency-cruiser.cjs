@@ -13,6 +13,7 @@ const allowed = {
   serve: ['flow', 'kernel', 'pods', 'api', 'abi', 'base'],
   api: ['pods', 'base'],
   conformance: ['redirect', 'pods', 'kernel', 'abi', 'api', 'base'],
+  torture: ['conformance', 'redirect', 'pods', 'kernel', 'base'],
   redirect: ['pods', 'kernel', 'abi', 'api', 'base'],
   mesh: ['manifests', 'pods', 'base'],
   lab: ['mesh', 'redirect', 'api', 'pods', 'manifests', 'kernel', 'base'],

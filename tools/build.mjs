@@ -58,6 +58,7 @@ function writeWhole(path, content) {
 
 const scriptInputs = ['src', 'package.json', 'tsconfig.json', 'tools/build.mjs', 'tools/envoy.json'];
 const benchmarkInputs = ['src', 'bench', 'test/support', 'package.json', 'tsconfig.json', 'tools'];
+const tortureInputs = ['torture', 'tools/build.mjs'];
 const kernelInputs = ['bpf', 'tools/build.mjs', 'tools/bpf-compiler.mjs'];
 /** @param {string} path */
 const isProgramSource = (path) => !path.endsWith('.test.ts');
@@ -95,6 +96,7 @@ async function buildScripts(root) {
       chunkNames: 'chunks/[name]-[hash]',
     }),
     build({ ...bundle, absWorkingDir: root, entryPoints: ['src/lab/httpbin/main.ts'], outfile: 'dist/httpbin.mjs' }),
+    build({ ...bundle, absWorkingDir: root, entryPoints: ['src/torture/speaker/main.ts'], outfile: 'dist/torture-speaker.mjs' }),
   ]).catch((/** @type {unknown} */ error) => {
     throw new BuildError(error instanceof Error ? error.message : String(error));
   });
@@ -157,6 +159,24 @@ function run(root, program, args) {
   if (status !== 0) throw new BuildError(`${basename(program)} failed with exit code ${status}: see the messages above`);
 }
 
+/**
+ * The program that plays both ends of a torture case: C, because Node's sockets would hide what is looked for.
+ * @param {string} root
+ */
+function buildTorture(root) {
+  const clang = findProgram(llvmNames('clang'));
+  if (clang === null) throw new BuildError('cannot compile torture/ because clang is missing: run npm run setup');
+  const sources = filesBelow(join(root, 'torture')).filter((path) => path.endsWith('.c'));
+  const temporary = join(root, `dist/torture.${pid}.tmp`);
+  mkdirSync(join(root, 'dist'), { recursive: true });
+  try {
+    run(root, clang, ['-O2', '-Wall', '-Wextra', '-D_GNU_SOURCE', ...sources, '-o', temporary, '-lpthread']);
+    renameSync(temporary, join(root, 'dist/torture'));
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
 /** @param {string} root */
 function buildKernelObjects(root) {
   compileKernelObject(root, 'bpf/millrace.bpf.c', 'dist/bpf/millrace.bpf.o');
@@ -187,6 +207,13 @@ function partsOf(root) {
       output: 'dist/bpf/millrace.bpf.o',
       mark: () => fingerprint(root, kernelInputs),
       make: async () => buildKernelObjects(root),
+    },
+    {
+      name: 'torture',
+      onDemand: false,
+      output: 'dist/torture',
+      mark: () => fingerprint(root, tortureInputs),
+      make: async () => buildTorture(root),
     },
     {
       name: 'benchmarks',

@@ -23,6 +23,11 @@ export const commands = [
     async () => (await import('./conformance.ts')).conformance,
   ),
   entry(
+    'torture',
+    'hold accelerated connections to plain TCP, in everything that a program can do with a socket',
+    async () => (await import('./torture.ts')).torture,
+  ),
+  entry(
     'bench',
     'measure what redirection and acceleration cost, against iptables and no mesh',
     async () => (await import('./bench.ts')).bench,

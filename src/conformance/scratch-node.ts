@@ -17,10 +17,11 @@ export interface ScratchNode extends AsyncDisposable {
 }
 
 /**
- * Moves this process into a cgroup called `name` and loads the programs there. The caller disposes of it, which undoes everything.
+ * Moves this process into a cgroup called `name` and loads the programs there, of another build where `object` names it. The caller disposes of
+ * it, which undoes everything.
  * @throws UserError MACHINE_NO_CGROUP2, BPF_OBJECT_MISSING; VerifierError; SysError
  */
-export async function createScratchNode(name: string): Promise<ScratchNode> {
+export async function createScratchNode(name: string, object?: string): Promise<ScratchNode> {
   const cleanup = new Cleanup();
   try {
     const home = ownCgroup();
@@ -37,7 +38,7 @@ export async function createScratchNode(name: string): Promise<ScratchNode> {
     cleanup.defer(() => rmdirSync(pins));
     mountBpffs(pins);
     cleanup.defer(() => unmount(pins));
-    const open = (at = cgroup) => DataPlane.open({ elf: readFileSync(bpfObjectPath()), cgroup: at, pins, log: silentLogger });
+    const open = (at = cgroup) => DataPlane.open({ elf: readFileSync(bpfObjectPath(object)), cgroup: at, pins, log: silentLogger });
     let plane = await open();
     cleanup.defer(() => plane[Symbol.asyncDispose]());
     return {

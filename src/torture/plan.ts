@@ -1,0 +1,37 @@
+import type { AddressFamily, Expectation, Route, TortureCase } from './types.ts';
+
+/** A case by one route, in one family. */
+export interface Step {
+  readonly torture: TortureCase;
+  readonly route: Route;
+  readonly family: AddressFamily;
+}
+
+/** Every case by every route that says something about it, in both families. Pure. */
+export function stepsOf(cases: readonly TortureCase[]): readonly Step[] {
+  return cases.flatMap((torture) => routesOf(torture).flatMap((route) => ([4, 6] as const).map((family) => ({ torture, route, family }))));
+}
+
+/**
+ * Applications that do what the sockmap cannot hide belong into pods whose owners do not ask for their acceleration; all others are
+ * tortured in both kinds.
+ */
+function routesOf({ direct }: TortureCase): readonly Route[] {
+  return direct === 'never' ? ['direct-unannotated', 'proxied'] : ['direct', 'proxied', 'proxied-all'];
+}
+
+/** Whether bytes of a case go by sockmap on a route. Pure. */
+export function expected({ direct, proxied }: TortureCase, route: Route): Expectation {
+  return route === 'direct' || route === 'direct-unannotated' ? direct : proxied;
+}
+
+/**
+ * The seed of a step in a round: the same whichever other cases run, so that one case with the suite's seed shows a failure again. Pure; below 2^31.
+ */
+export function seedOf(seed: number, round: number, { torture, route, family }: Step): number {
+  let hash = 0x811c9dc5;
+  for (const character of `${seed} ${round} ${torture.name} ${route} ${family}`) {
+    hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193);
+  }
+  return hash >>> 1;
+}
