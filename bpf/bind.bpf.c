@@ -19,18 +19,15 @@ static __always_inline enum mr_bind mr_decide_bind(struct bpf_sock_addr *ctx,
 	__u64 cookie = bpf_get_netns_cookie(ctx);
 	struct mr_pod *pod = bpf_map_lookup_elem(&mr_pods, &cookie);
 	__u16 port = bpf_ntohs(ctx->user_port);
-	struct mr_socket *s;
+	struct mr_owner owner;
 
 	if (!pod || !(pod->flags & MR_POD_INBOUND_BIND) || ctx->type != MR_SOCK_STREAM || !ctx->sk)
 		return MR_BIND_AS_IT_IS;
-	s = bpf_sk_storage_get(&mr_sockets, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!s) {
+	if (!mr_owner_of(ctx->sk, &owner)) {
 		mr_count(MR_COUNT_ERROR_STORAGE);
 		return MR_BIND_REFUSED;
 	}
-	if (!(s->flags & MR_SOCKET_STAMPED))
-		mr_stamp(s);
-	if (mr_is_proxy(pod, s))
+	if (mr_is_proxy(pod, &owner))
 		return MR_BIND_PROXY;
 	/* IPv6 that is not redirected stays where it is; one socket for both families cannot */
 	if (ipv6_alone && !(pod->flags & MR_POD_IPV6))

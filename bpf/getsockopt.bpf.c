@@ -34,27 +34,33 @@ static __always_inline struct mr_address mr_sk_local(struct bpf_sock *sk)
 }
 
 /* Where the connection of this socket was going before anybody touched it. */
-static __always_inline int mr_origin_of(struct bpf_sock *sk, struct mr_address *addr, __u16 *port)
+static __always_inline int mr_origin_of(const struct mr_pod *pod, __u64 cookie, struct bpf_sock *sk,
+					struct mr_address *addr, __u16 *port)
 {
 	struct mr_socket *s = bpf_sk_storage_get(&mr_sockets, sk, 0, 0);
+	struct mr_address remote;
+	__u16 remote_port = bpf_ntohs(sk->dst_port);
 
 	/* not connected, or no longer */
-	if (!sk->dst_port)
+	if (!remote_port)
 		return 0;
 	if (s && (s->flags & (MR_SOCKET_REDIRECTED | MR_SOCKET_TRANSLATED | MR_SOCKET_ACCEPTED))) {
 		*addr = mr_load(s->origin);
 		*port = s->origin_port;
 		return 1;
 	}
-	if (s) {
-		/* an active socket that was left alone: its peer */
-		*addr = mr_sk_remote(sk);
-		*port = bpf_ntohs(sk->dst_port);
+	remote = mr_sk_remote(sk);
+	/* an active socket that was redirected, or left alone: its peer */
+	if (mr_stands_for(pod, cookie, &remote, &remote_port) || s) {
+		*addr = remote;
+		*port = remote_port;
 		return 1;
 	}
-	/* accepted, steered by sk_lookup or plain: its own address was never rewritten */
+	/* accepted, redirected from within the pod; else steered by sk_lookup or plain: its own address was never rewritten */
 	*addr = mr_sk_local(sk);
 	*port = MR_FIELD(sk->src_port);
+	if (mr_is_assigned(addr) && mr_is_own(pod, cookie, &remote))
+		mr_stands_for(pod, cookie, addr, port);
 	return 1;
 }
 
@@ -88,7 +94,7 @@ int mr_getsockopt(struct bpf_sockopt *ctx)
 	pod = bpf_map_lookup_elem(&mr_pods, &cookie);
 	if (!pod || !(pod->flags & (MR_POD_OUTBOUND | MR_POD_INBOUND_LOOKUP | MR_POD_INBOUND_BIND)))
 		goto pass;
-	if (!mr_origin_of(sk, &origin, &port))
+	if (!mr_origin_of(pod, cookie, sk, &origin, &port))
 		goto pass;
 	if (ctx->level == MR_SOL_IP) {
 		struct sockaddr_in *sa = ctx->optval;

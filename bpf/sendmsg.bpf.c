@@ -7,17 +7,13 @@ static __always_inline int mr_sendmsg(struct bpf_sock_addr *ctx, struct mr_flow 
 {
 	struct mr_pod *pod = bpf_map_lookup_elem(&mr_pods, &f->cookie);
 	struct mr_address spread;
-	struct mr_socket *s;
 
 	if (!pod || !ctx->sk || !mr_is_dns(pod, f))
 		return MR_ALLOW;
 	f->interface = ctx->sk->bound_dev_if;
 	f->udp = 1;
-	s = mr_socket_of(ctx, f);
-	if (!s)
+	if (!mr_owner_of(ctx->sk, &f->owner))
 		return MR_REFUSE;
-	f->uid = s->uid;
-	f->gid = s->gid;
 	if (mr_decide_outbound(pod, f) != MR_OUTBOUND_DNS)
 		return MR_ALLOW;
 	if (!mr_dns_spread(pod, f->cookie, &f->dst, &spread))

@@ -8,18 +8,15 @@ static __always_inline int mr_steer(struct bpf_sk_lookup *ctx, __u64 cookie, __u
 {
 	struct mr_listener_key key = { .cookie = cookie, .port = port };
 
-	/* an IPv6 listener that is not IPV6_V6ONLY serves IPv4 too, so it is tried second */
+	/* an IPv6 listener that is not IPV6_V6ONLY serves IPv4 too, so of each slot it is tried second */
 	for (int i = 0; i < 2 * MR_SIZE_LISTENER_SLOTS; i++) {
 		struct bpf_sock *sk;
 		long err;
 
-		if (ctx->family == MR_AF_INET)
-			key.family = i < MR_SIZE_LISTENER_SLOTS ? 4 : 6;
-		else if (i < MR_SIZE_LISTENER_SLOTS)
-			key.family = 6;
-		else
-			break;
-		key.slot = i % MR_SIZE_LISTENER_SLOTS;
+		key.family = i % 2 ? 6 : 4;
+		key.slot = i / 2;
+		if (ctx->family != MR_AF_INET && key.family == 4)
+			continue;
 		sk = bpf_map_lookup_elem(&mr_listeners, &key);
 		if (!sk)
 			continue;
@@ -86,7 +83,7 @@ int mr_sk_lookup(struct bpf_sk_lookup *ctx)
 	 * What the pod sends to itself was decided at connect(). ingress_ifindex
 	 * cannot tell: the local route reports the pod's interface, not lo.
 	 */
-	own = mr_is_loopback(&remote) || (mr_range_flags_of(cookie, &remote) & MR_RANGE_LOCAL);
+	own = mr_is_own(pod, cookie, &remote);
 	if (mr_is_redirected(ctx, pod, cookie, &local, &remote, own))
 		return mr_steer(ctx, cookie, ctx->local_port);
 	if (own)

@@ -21,11 +21,13 @@ static __always_inline void mr_on_connect(struct bpf_sock_ops *ops)
 	err = mr_put_handover(&key, &value);
 	if (err) {
 		struct mr_address origin = mr_load(s->origin);
+		struct mr_owner owner = { MR_NOBODY, MR_NOBODY };
 
 		/* the proxy will see its own address as destination, which it refuses: closed, not bypassed */
 		mr_count(MR_COUNT_ERROR_HANDOVER);
-		mr_emit(MR_EVENT_HANDOVER_FULL, key.cookie, -err, s->uid, &origin, s->origin_port,
-			0);
+		mr_tcp_owner(sk, &owner);
+		mr_emit(MR_EVENT_HANDOVER_FULL, key.cookie, -err, owner.uid, &origin,
+			s->origin_port, 0);
 		return;
 	}
 	/* beside what programs of others have asked for */
@@ -40,12 +42,17 @@ static __always_inline void mr_on_accept(struct bpf_sock_ops *ops)
 	struct bpf_sock *sk = ops->sk;
 	struct mr_origin *origin;
 	struct mr_socket *s;
+	struct mr_address local;
 	struct mr_tuple key;
 	int forwarded;
 
 	if (!pod || !sk)
 		return;
 	if (!mr_is_proxy_port(pod, ops->local_port))
+		return;
+	/* the address says it all */
+	local = mr_ops_local(ops);
+	if (mr_is_assigned(&local))
 		return;
 	key = mr_server_tuple(ops, cookie);
 	origin = bpf_map_lookup_elem(&mr_handovers, &key);

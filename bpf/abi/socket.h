@@ -6,7 +6,7 @@
 
 /* What is kept with a socket (sk_storage). */
 enum mr_socket_flags {
-	/* uid and gid are those of the task that created the socket */
+	/* uid and gid are those of the task that created the socket; TCP sockets are asked themselves */
 	MR_SOCKET_STAMPED = 1 << 0,
 	/* connect() was rewritten to the proxy: origin is what the application dialled */
 	MR_SOCKET_REDIRECTED = 1 << 1,
@@ -46,6 +46,21 @@ struct mr_origin {
 	__u32 pad2;
 };
 _Static_assert(sizeof(struct mr_origin) == 24, "struct mr_origin is ABI");
+
+/* pod, address of the spread -> the one destination that this address stands for */
+struct mr_destination_key {
+	__u64 cookie;
+	__u8 addr[16];
+};
+_Static_assert(sizeof(struct mr_destination_key) == 24, "struct mr_destination_key is ABI");
+
+struct mr_destination {
+	__u8 addr[16];
+	__u16 port;
+	__u16 pad;
+	__u32 pad2;
+};
+_Static_assert(sizeof(struct mr_destination) == 24, "struct mr_destination is ABI");
 
 /*
  * A listening socket of the proxy. Envoy opens one per worker (SO_REUSEPORT); the

@@ -50,6 +50,8 @@ struct mr_port mr_port;
 struct mr_socket mr_socket;
 struct mr_tuple mr_tuple;
 struct mr_origin mr_origin;
+struct mr_destination_key mr_destination_key;
+struct mr_destination mr_destination;
 struct mr_listener_key mr_listener_key;
 struct mr_listener_addr mr_listener_addr;
 struct mr_service_key mr_service_key;

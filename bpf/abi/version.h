@@ -20,6 +20,9 @@ enum mr_size {
 	MR_SIZE_HANDOVERS = 131072,
 	/* what one pod may have of them, so that no pod can take all */
 	MR_SIZE_POD_HANDOVERS = 8192,
+	MR_SIZE_DESTINATIONS = 262144,
+	/* what one pod may have of them; what it dials beyond that is handed over connection by connection */
+	MR_SIZE_POD_DESTINATIONS = 16384,
 	MR_SIZE_LISTENERS = 16384,
 	MR_SIZE_SERVICES = 16384,
 	MR_SIZE_BACKENDS = 131072,

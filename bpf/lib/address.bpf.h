@@ -42,6 +42,12 @@ static __always_inline int mr_is_zero(const struct mr_address *a)
 	return (a->word[0] | a->word[1] | a->word[2] | a->word[3]) == 0;
 }
 
+static __always_inline int mr_is_same(const struct mr_address *a, const struct mr_address *b)
+{
+	return a->word[0] == b->word[0] && a->word[1] == b->word[1] && a->word[2] == b->word[2] &&
+	       a->word[3] == b->word[3];
+}
+
 /* 0.0.0.0, ::ffff:0.0.0.0 or :: */
 static __always_inline int mr_is_wildcard(const struct mr_address *a)
 {
@@ -107,19 +113,50 @@ static __always_inline __u32 mr_hash(const struct mr_address *a, __u16 port)
 	return h;
 }
 
+/*
+ * Half of the addresses are found by the hash alone, and may be those of several
+ * destinations. Those of the other half are assigned, each to one destination
+ * (lib/destination.bpf.h).
+ */
+#define MR_ASSIGNED4 0x00400000
+#define MR_ASSIGNED6 0x80000000
+
 static __always_inline struct mr_address mr_spread4(const struct mr_address *a, __u16 port)
 {
-	return mr_mapped(bpf_htonl(MR_SPREAD4 | (mr_hash(a, port) & ~MR_SPREAD4_MASK)));
+	return mr_mapped(
+		bpf_htonl(MR_SPREAD4 | (mr_hash(a, port) & ~MR_SPREAD4_MASK & ~MR_ASSIGNED4)));
 }
 
 static __always_inline struct mr_address mr_spread6(const struct mr_address *a, __u16 port)
 {
 	struct mr_address to = {
 		.word = { bpf_htonl(MR_SPREAD6_0), bpf_htonl(MR_SPREAD6_1), a->word[3] ^ a->word[1],
-			  mr_hash(a, port) },
+			  bpf_htonl(mr_hash(a, port) & ~MR_ASSIGNED6) },
 	};
 
 	return to;
+}
+
+/* The address that a destination with this hash may be assigned. */
+static __always_inline struct mr_address mr_assigned(const struct mr_address *a, __u32 hash)
+{
+	struct mr_address to = {
+		.word = { bpf_htonl(MR_SPREAD6_0), bpf_htonl(MR_SPREAD6_1), a->word[3] ^ a->word[1],
+			  bpf_htonl(hash | MR_ASSIGNED6) },
+	};
+
+	if (mr_is_ipv4(a))
+		return mr_mapped(bpf_htonl(MR_SPREAD4 | MR_ASSIGNED4 | (hash & ~MR_SPREAD4_MASK)));
+	return to;
+}
+
+static __always_inline int mr_is_assigned(const struct mr_address *a)
+{
+	if (mr_is_ipv4(a))
+		return (a->word[3] & bpf_htonl(MR_SPREAD4_MASK | MR_ASSIGNED4)) ==
+		       bpf_htonl(MR_SPREAD4 | MR_ASSIGNED4);
+	return a->word[0] == bpf_htonl(MR_SPREAD6_0) && a->word[1] == bpf_htonl(MR_SPREAD6_1) &&
+	       (a->word[3] & bpf_htonl(MR_ASSIGNED6));
 }
 
 static __always_inline int mr_is_spread(const struct mr_address *a)

@@ -6,6 +6,7 @@
 #include <linux/in6.h>
 
 #include "lib/count.bpf.h"
+#include "lib/destination.bpf.h"
 #include "lib/dns.bpf.h"
 #include "lib/event.bpf.h"
 #include "lib/mptcp.bpf.h"
@@ -14,7 +15,6 @@
 
 #define MR_SOCK_STREAM 1
 #define MR_SOCK_DGRAM 2
-#define MR_IPPROTO_MPTCP 262
 
 /* cgroup programs: 1 lets the call go on, 0 refuses it with EPERM */
 #define MR_ALLOW 1
@@ -39,13 +39,13 @@ static __always_inline int mr_bind_source(struct bpf_sock_addr *ctx, const struc
 }
 
 /*
- * Chooses where the connection goes instead of flow->dst, and binds its source,
- * so that the proxy sees the pod's address and not 127.0.0.1.
+ * Chooses where the connection goes instead of f->dst, and binds its source, so
+ * that the proxy sees the pod's address and not 127.0.0.1. Returns whether the
+ * address stands for the destination; otherwise the connection must be remembered.
  */
-static __always_inline struct mr_address mr_proxy_address(struct bpf_sock_addr *ctx,
-							  const struct mr_pod *pod,
-							  const struct mr_flow *f, __u16 bound_port,
-							  __u16 proxy_port)
+static __always_inline int mr_proxy_address(struct bpf_sock_addr *ctx, const struct mr_pod *pod,
+					    const struct mr_flow *f, __u16 bound_port,
+					    __u16 proxy_port, struct mr_address *to)
 {
 	int ipv4 = mr_is_ipv4(&f->dst);
 	struct mr_listener_key lk = {
@@ -62,18 +62,26 @@ static __always_inline struct mr_address mr_proxy_address(struct bpf_sock_addr *
 		if (bound_port || mr_bind_source(ctx, &source)) {
 			if (!bound_port)
 				mr_count(MR_COUNT_ERROR_SOURCE_BIND);
-			return source;
+			*to = source;
+			return 0;
 		}
 	}
 	/* a listener that is bound to one address is reached there alone */
 	listener = bpf_map_lookup_elem(&mr_listener_addrs, &lk);
-	if (listener)
-		return mr_load(listener->addr);
-	if (ipv4)
-		return mr_spread4(&f->dst, f->dport);
-	if (pod->flags & MR_POD_SPREAD6)
-		return mr_spread6(&f->dst, f->dport);
-	return (struct mr_address){ .word = { 0, 0, 0, bpf_htonl(1) } };
+	if (listener) {
+		*to = mr_load(listener->addr);
+		return 0;
+	}
+	if (!ipv4 && !(pod->flags & MR_POD_SPREAD6)) {
+		*to = (struct mr_address){ .word = { 0, 0, 0, bpf_htonl(1) } };
+		return 0;
+	}
+	/* what is told to a socket above is told by what is remembered */
+	if (ctx->protocol == IPPROTO_TCP && !mr_is_below(ctx->sk) &&
+	    mr_assign(f->cookie, &f->dst, f->dport, to))
+		return 1;
+	*to = ipv4 ? mr_spread4(&f->dst, f->dport) : mr_spread6(&f->dst, f->dport);
+	return 0;
 }
 
 static __always_inline void mr_remember(struct mr_socket *s, __u32 flag, const struct mr_flow *f)
@@ -83,13 +91,13 @@ static __always_inline void mr_remember(struct mr_socket *s, __u32 flag, const s
 	mr_store(s->origin, &f->dst);
 }
 
-/* A socket that was redirected, disconnected, and connects again after its pod was released. */
+/* A socket may be disconnected and connected again. */
 static __always_inline void mr_forget(struct bpf_sock_addr *ctx)
 {
 	struct mr_socket *s = ctx->sk ? bpf_sk_storage_get(&mr_sockets, ctx->sk, 0, 0) : NULL;
 
 	if (s)
-		s->flags &= ~(MR_SOCKET_REDIRECTED | MR_SOCKET_TRANSLATED);
+		s->flags &= ~(MR_SOCKET_REDIRECTED | MR_SOCKET_TRANSLATED | MR_SOCKET_ACCEPTED);
 }
 
 static __always_inline __u16 mr_proxy_port(const struct mr_pod *pod, enum mr_outbound way)
@@ -115,11 +123,7 @@ static __always_inline struct mr_socket *mr_socket_of(struct bpf_sock_addr *ctx,
 	if (!s) {
 		mr_count(MR_COUNT_ERROR_STORAGE);
 		mr_emit(MR_EVENT_STORAGE_FAILED, f->cookie, 12, 0, &f->dst, f->dport, 0);
-		return NULL;
 	}
-	/* created before the pod was enrolled: the caller is the best that is known */
-	if (!(s->flags & MR_SOCKET_STAMPED) && !mr_stamp_from_above(ctx->sk, s))
-		mr_stamp(s);
 	return s;
 }
 
@@ -148,11 +152,9 @@ static __always_inline int mr_connect_udp(struct bpf_sock_addr *ctx, const struc
 		return MR_ALLOW;
 	}
 	s = mr_socket_of(ctx, f);
-	if (!s)
+	if (!s || !mr_owner_of(ctx->sk, &f->owner))
 		return MR_REFUSE;
 	s->flags &= ~(MR_SOCKET_REDIRECTED | MR_SOCKET_TRANSLATED);
-	f->uid = s->uid;
-	f->gid = s->gid;
 	if (mr_decide_outbound(pod, f) != MR_OUTBOUND_DNS)
 		return MR_ALLOW;
 	if (!mr_dns_spread(pod, f->cookie, &f->dst, &spread))
@@ -168,13 +170,68 @@ static __always_inline int mr_connect_udp(struct bpf_sock_addr *ctx, const struc
 	return MR_ALLOW;
 }
 
+/* A connection that is left alone, or goes to a backend of the service that was dialled. */
+static __always_inline int mr_connect_direct(struct bpf_sock_addr *ctx, const struct mr_pod *pod,
+					     struct mr_flow *f)
+{
+	struct mr_flow dialled = *f;
+	/* tells an active socket from an accepted one, of which nothing is kept */
+	struct mr_socket *s = mr_socket_of(ctx, f);
+
+	if (!s)
+		return MR_REFUSE;
+	if ((pod->flags & MR_POD_TRANSLATE) && mr_translate(&f->dst, &f->dport)) {
+		mr_remember(s, MR_SOCKET_TRANSLATED, &dialled);
+		mr_count(MR_COUNT_OUTBOUND_TRANSLATED);
+		return MR_ALLOW;
+	}
+	mr_count(MR_COUNT_OUTBOUND_DIRECT);
+	return MR_ALLOW;
+}
+
+static __always_inline int mr_connect_tcp(struct bpf_sock_addr *ctx, const struct mr_pod *pod,
+					  struct mr_flow *f, __u16 bound_port)
+{
+	enum mr_outbound way;
+	struct mr_address to;
+	__u16 proxy_port;
+
+	if (!mr_is_ipv4(&f->dst) && !(pod->flags & MR_POD_IPV6) && !(pod->flags & MR_POD_TRANSLATE))
+		return MR_ALLOW;
+	if (!mr_owner_of(ctx->sk, &f->owner)) {
+		mr_count(MR_COUNT_ERROR_STORAGE);
+		return MR_REFUSE;
+	}
+	way = mr_decide_outbound(pod, f);
+	proxy_port = mr_proxy_port(pod, way);
+	if (way == MR_OUTBOUND_DIRECT) {
+		/* who dials an address that stands for another one gets the proxy, which is told what was dialled */
+		if (!mr_is_assigned(&f->dst) || !mr_is_proxy_port(pod, f->dport))
+			return mr_connect_direct(ctx, pod, f);
+		proxy_port = f->dport;
+	}
+	/* redirected by somebody else (iptables in the pod): hands off */
+	if (!(pod->flags & MR_POD_OUTBOUND))
+		return MR_ALLOW;
+	if (!mr_is_ipv4(&f->dst) && !(pod->flags & MR_POD_IPV6))
+		return MR_ALLOW;
+	if (!mr_proxy_address(ctx, pod, f, bound_port, proxy_port, &to)) {
+		struct mr_socket *s = mr_socket_of(ctx, f);
+
+		if (!s)
+			return MR_REFUSE;
+		mr_remember(s, MR_SOCKET_REDIRECTED, f);
+	}
+	f->dst = to;
+	f->dport = proxy_port;
+	mr_count(mr_way_counter(way));
+	return MR_ALLOW;
+}
+
 static __always_inline int mr_decide_connect(struct bpf_sock_addr *ctx, struct mr_flow *f,
 					     __u16 bound_port)
 {
 	struct mr_pod *pod = bpf_map_lookup_elem(&mr_pods, &f->cookie);
-	enum mr_outbound way;
-	struct mr_socket *s;
-	__u16 proxy_port;
 
 	if (ctx->type != MR_SOCK_STREAM && ctx->type != MR_SOCK_DGRAM)
 		return MR_ALLOW;
@@ -189,40 +246,8 @@ static __always_inline int mr_decide_connect(struct bpf_sock_addr *ctx, struct m
 		return mr_connect_udp(ctx, pod, f, bound_port);
 	if (ctx->protocol != IPPROTO_TCP && ctx->protocol != MR_IPPROTO_MPTCP)
 		return MR_ALLOW;
-	if (!mr_is_ipv4(&f->dst) && !(pod->flags & MR_POD_IPV6) && !(pod->flags & MR_POD_TRANSLATE))
-		return MR_ALLOW;
-	s = mr_socket_of(ctx, f);
-	if (!s)
-		return MR_REFUSE;
-	/* a socket may be disconnected and connected again */
-	s->flags &= ~(MR_SOCKET_REDIRECTED | MR_SOCKET_TRANSLATED);
-	f->uid = s->uid;
-	f->gid = s->gid;
-
-	way = mr_decide_outbound(pod, f);
-	if (way == MR_OUTBOUND_DIRECT) {
-		struct mr_flow dialled = *f;
-
-		if ((pod->flags & MR_POD_TRANSLATE) && mr_translate(&f->dst, &f->dport)) {
-			mr_remember(s, MR_SOCKET_TRANSLATED, &dialled);
-			mr_count(MR_COUNT_OUTBOUND_TRANSLATED);
-			return MR_ALLOW;
-		}
-		mr_count(MR_COUNT_OUTBOUND_DIRECT);
-		return MR_ALLOW;
-	}
-	/* redirected by somebody else (iptables in the pod): hands off */
-	if (!(pod->flags & MR_POD_OUTBOUND))
-		return MR_ALLOW;
-	if (!mr_is_ipv4(&f->dst) && !(pod->flags & MR_POD_IPV6))
-		return MR_ALLOW;
-
-	mr_remember(s, MR_SOCKET_REDIRECTED, f);
-	proxy_port = mr_proxy_port(pod, way);
-	f->dst = mr_proxy_address(ctx, pod, f, bound_port, proxy_port);
-	f->dport = proxy_port;
-	mr_count(mr_way_counter(way));
-	return MR_ALLOW;
+	mr_forget(ctx);
+	return mr_connect_tcp(ctx, pod, f, bound_port);
 }
 
 /*

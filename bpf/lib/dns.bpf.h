@@ -8,12 +8,6 @@
 
 #define MR_DNS_TRIES 4
 
-static __always_inline int mr_is_same(const struct mr_address *a, const struct mr_address *b)
-{
-	return a->word[0] == b->word[0] && a->word[1] == b->word[1] && a->word[2] == b->word[2] &&
-	       a->word[3] == b->word[3];
-}
-
 /*
  * The address of the spread that stands for a name server, registered so that the
  * answer can be given the server's own address again. Two servers of one hash

@@ -7,12 +7,45 @@
 #include "lib/kernel.bpf.h"
 #include "lib/maps.bpf.h"
 
+/* An id that no configuration can name. */
+#define MR_NOBODY 0xffffffff
+
 /*
- * Who a socket belongs to is decided when it is created, as xt_owner does
- * (sk_socket->file->f_cred): file system ids, in kernel terms. A later setuid()
- * or a passed descriptor changes nothing. Ids are compared as kernel ids; user
- * space has translated the pod's ids through its user namespace.
+ * Who a socket belongs to is decided when it is created: file system ids, in
+ * kernel terms. A later setuid() or a passed descriptor changes nothing. Ids are
+ * compared as kernel ids; user space has translated the pod's ids through its
+ * user namespace.
  */
+struct mr_owner {
+	__u32 uid;
+	__u32 gid;
+};
+
+/*
+ * The owner of a TCP socket's file, which is whom xt_owner asks for. A socket
+ * without a file is the kernel's own and belongs to nobody. Returns 0 for a socket
+ * of another protocol.
+ */
+static __always_inline int mr_tcp_owner(void *sk, struct mr_owner *owner)
+{
+	struct tcp_sock *tcp = (void *)bpf_skc_to_tcp_sock(sk);
+	struct socket *socket;
+	struct file *file;
+
+	if (!tcp)
+		return 0;
+	owner->uid = MR_NOBODY;
+	owner->gid = MR_NOBODY;
+	socket = tcp->inet_conn.icsk_inet.sk.sk_socket;
+	file = socket ? socket->file : NULL;
+	if (file) {
+		owner->uid = file->f_cred->fsuid.val;
+		owner->gid = file->f_cred->fsgid.val;
+	}
+	return 1;
+}
+
+/* The same for other sockets, while the task that makes one is at it. */
 static __always_inline void mr_stamp(struct mr_socket *s)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -45,9 +78,9 @@ static __always_inline int mr_has_gid(const struct mr_pod *pod, __u32 gid)
 	return 0;
 }
 
-static __always_inline int mr_is_proxy(const struct mr_pod *pod, const struct mr_socket *s)
+static __always_inline int mr_is_proxy(const struct mr_pod *pod, const struct mr_owner *owner)
 {
-	return mr_has_uid(pod, s->uid) || mr_has_gid(pod, s->gid);
+	return mr_has_uid(pod, owner->uid) || mr_has_gid(pod, owner->gid);
 }
 
 #endif

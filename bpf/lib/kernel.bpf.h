@@ -37,6 +37,7 @@ typedef struct {
 } atomic64_t;
 
 struct file {
+	const struct cred *f_cred;
 	unsigned int f_flags;
 };
 

@@ -20,20 +20,21 @@ static __always_inline void mr_on_listen(struct bpf_sock_ops *ops)
 	struct mr_listener_key key = { .cookie = cookie, .port = ops->local_port };
 	struct bpf_sock *sk = ops->sk;
 	struct mr_address local;
-	struct mr_socket *s;
+	struct mr_owner owner;
 	long err = -1;
 
 	if (!pod || !sk)
 		return;
 	if (!mr_is_proxy_port(pod, ops->local_port))
 		return;
-	s = bpf_sk_storage_get(&mr_sockets, sk, 0, 0);
+	if (!mr_tcp_owner(sk, &owner))
+		return;
 	local = mr_ops_local(ops);
 	/* an IPv6 socket at ::ffff:127.0.0.1 serves IPv4 alone */
 	key.family = mr_is_ipv4(&local) ? 4 : 6;
-	if (!s || !mr_is_proxy(pod, s)) {
+	if (!mr_is_proxy(pod, &owner)) {
 		mr_count(MR_COUNT_LISTENER_FOREIGN);
-		mr_emit(MR_EVENT_LISTENER_FOREIGN, cookie, 0, s ? s->uid : ~0u, &local, key.port,
+		mr_emit(MR_EVENT_LISTENER_FOREIGN, cookie, 0, owner.uid, &local, key.port,
 			key.family);
 		return;
 	}
@@ -62,7 +63,7 @@ static __always_inline void mr_on_listen(struct bpf_sock_ops *ops)
 	if (err)
 		mr_count(MR_COUNT_ERROR_LISTENER);
 	mr_count(MR_COUNT_LISTENER_ADDED);
-	mr_emit(MR_EVENT_LISTENER, cookie, 0, s->uid, &local, key.port, key.family);
+	mr_emit(MR_EVENT_LISTENER, cookie, 0, owner.uid, &local, key.port, key.family);
 }
 
 #endif

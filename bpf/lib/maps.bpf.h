@@ -73,6 +73,23 @@ struct {
 	__type(value, struct mr_origin);
 } mr_handovers SEC(".maps");
 
+/* address of the spread -> the destination that it is assigned to */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MR_SIZE_DESTINATIONS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct mr_destination_key);
+	__type(value, struct mr_destination);
+} mr_destinations SEC(".maps");
+
+/* pod -> how many of them are its own */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MR_SIZE_PODS);
+	__type(key, __u64);
+	__type(value, __u32);
+} mr_destination_counts SEC(".maps");
+
 /* pod -> its share of what all pods use */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -4,7 +4,9 @@
 
 #include <bpf/bpf_core_read.h>
 
-#include "lib/maps.bpf.h"
+#include "lib/identity.bpf.h"
+
+#define MR_IPPROTO_MPTCP 262
 
 /*
  * An MPTCP socket connects by a TCP socket below it, which the kernel makes
@@ -31,16 +33,33 @@ static __always_inline int mr_is_below(struct bpf_sock *sk)
 	       bpf_skc_to_mptcp_sock(sk);
 }
 
-/* The socket below belongs to whom the one above belongs to, where that is known. */
-static __always_inline int mr_stamp_from_above(struct bpf_sock *sk, struct mr_socket *s)
+/*
+ * The owner of any socket: of a TCP socket that of its file or, where it is below
+ * another one and has none, of that one; of others who made it. Returns 0 when
+ * there is no memory to remember that.
+ */
+static __always_inline int mr_owner_of(struct bpf_sock *sk, struct mr_owner *owner)
 {
-	struct mr_socket *above = mr_above(sk);
+	struct mr_socket *s;
 
-	if (!above || !(above->flags & MR_SOCKET_STAMPED))
+	if (mr_tcp_owner(sk, owner)) {
+		if (owner->uid != MR_NOBODY)
+			return 1;
+		s = mr_above(sk);
+		if (s && (s->flags & MR_SOCKET_STAMPED)) {
+			owner->uid = s->uid;
+			owner->gid = s->gid;
+		}
+		return 1;
+	}
+	s = bpf_sk_storage_get(&mr_sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!s)
 		return 0;
-	s->uid = above->uid;
-	s->gid = above->gid;
-	s->flags |= MR_SOCKET_STAMPED;
+	/* created before the pod was enrolled: the caller is the best that is known */
+	if (!(s->flags & MR_SOCKET_STAMPED))
+		mr_stamp(s);
+	owner->uid = s->uid;
+	owner->gid = s->gid;
 	return 1;
 }
 
@@ -53,8 +72,11 @@ static __always_inline void mr_tell_above(struct bpf_sock *sk)
 	if (!s)
 		return;
 	above = mr_above(sk);
-	if (above)
-		*above = *s;
+	if (!above)
+		return;
+	above->flags = (above->flags & MR_SOCKET_STAMPED) | (s->flags & ~MR_SOCKET_STAMPED);
+	above->origin_port = s->origin_port;
+	__builtin_memcpy(above->origin, s->origin, 16);
 }
 
 #endif

@@ -22,8 +22,7 @@ struct mr_flow {
 	__u64 cookie;
 	struct mr_address src;
 	struct mr_address dst;
-	__u32 uid;
-	__u32 gid;
+	struct mr_owner owner;
 	/* the interface that the socket is bound to; 0: none */
 	__u32 interface;
 	/* the source that the route chooses */
@@ -48,7 +47,7 @@ static __always_inline int mr_leaves_alone(const struct mr_pod *pod, const struc
 /* O6: whether the groups say that this owner's traffic is not captured */
 static __always_inline int mr_is_group_left_out(const struct mr_pod *pod, const struct mr_flow *f)
 {
-	struct mr_group_key key = { .cookie = f->cookie, .gid = f->gid };
+	struct mr_group_key key = { .cookie = f->cookie, .gid = f->owner.gid };
 	int listed;
 
 	if (!(pod->flags & MR_POD_GROUPS))
@@ -116,7 +115,7 @@ static __always_inline enum mr_outbound mr_decide_outbound(const struct mr_pod *
 	for (int i = 0; i < MR_SIZE_OWNERS; i++) {
 		if (i >= pod->uid_count)
 			break;
-		if (pod->uids[i] == f->uid)
+		if (pod->uids[i] == f->owner.uid)
 			return hop && !dns ? MR_OUTBOUND_SELF_HOP : MR_OUTBOUND_DIRECT;
 		if (mr_is_own_traffic(pod, f))
 			return MR_OUTBOUND_DIRECT;
@@ -124,7 +123,7 @@ static __always_inline enum mr_outbound mr_decide_outbound(const struct mr_pod *
 	for (int i = 0; i < MR_SIZE_OWNERS; i++) {
 		if (i >= pod->gid_count)
 			break;
-		if (pod->gids[i] == f->gid)
+		if (pod->gids[i] == f->owner.gid)
 			return hop ? MR_OUTBOUND_SELF_HOP : MR_OUTBOUND_DIRECT;
 		if (mr_is_own_traffic(pod, f))
 			return MR_OUTBOUND_DIRECT;

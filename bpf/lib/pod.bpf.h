@@ -32,6 +32,16 @@ static __always_inline __u32 mr_port_flags_of(__u64 cookie, __u16 port)
 	return value ? value->flags : 0;
 }
 
+/* whether an address is the pod's own; its first ones are known without looking */
+static __always_inline int mr_is_own(const struct mr_pod *pod, __u64 cookie,
+				     const struct mr_address *a)
+{
+	struct mr_address first = mr_load(mr_is_ipv4(a) ? pod->addr4 : pod->addr6);
+
+	return mr_is_same(a, &first) || mr_is_loopback(a) ||
+	       (mr_range_flags_of(cookie, a) & MR_RANGE_LOCAL);
+}
+
 /* index 0 is no interface, and 0 fills the unused places */
 static __always_inline int mr_is_listed(const __u32 *interfaces, __u32 index)
 {

@@ -54,7 +54,7 @@ describe('a pod whose proxy accepts nothing', () => {
   it('fills its own share of the original destinations and nobody else’s', async () => {
     using ring = collectEvents(node.plane, attacker.pod);
     // room for one connection, which is never accepted; the others stay on their way
-    const stuck = socketAs(attacker.pod, proxy, { family: 4, type: 'tcp', bind: endpoint('0.0.0.0:15001'), listen: 0 });
+    const stuck = socketAs(attacker.pod, proxy, { family: 4, type: 'tcp', bind: endpoint('127.0.0.1:15001'), listen: 0 });
     let connections: readonly number[] = [];
     const refused = await counted(node.plane, 'ERROR_HANDOVER', async () => {
       connections = startConnections(Size.POD_HANDOVERS + 500);
@@ -81,7 +81,7 @@ describe('a pod whose proxy accepts nothing', () => {
     const key = attacker.pod.handle.cookie;
     const usage = node.plane.maps.usage.get(key);
     if (usage === null) throw new Error('no usage');
-    await using outbound = await listen(attacker.pod, proxy, 'outbound', '0.0.0.0:15001');
+    await using outbound = await listen(attacker.pod, proxy, 'outbound', '127.0.0.1:15001');
     node.plane.maps.usage.set(key, { ...usage, handovers: Size.POD_HANDOVERS });
     expect((await dial(attacker.pod, application, '203.0.113.5:80')).answer).toBe('outbound');
     // the proxy refuses what seems to be for its own port

@@ -52,7 +52,7 @@ describe('the table of original destinations', () => {
   it('is empty when a connection was given up before anybody accepted it', async () => {
     using own = await createPodNetwork();
     await enrolPod(node.plane, own.pod);
-    const full = socketAs(own.pod, proxy, { family: 4, type: 'tcp', bind: endpoint('0.0.0.0:15001'), listen: 0 });
+    const full = socketAs(own.pod, proxy, { family: 4, type: 'tcp', bind: endpoint('127.0.0.1:15001'), listen: 0 });
     // one fits into the queue, the SYN of the others is not answered
     const fds = [1, 2, 3, 4].map(() => socketAs(own.pod, application, tcp4));
     const results = await Promise.all(fds.map((fd, index) => connectOn(fd, `203.0.113.${index}:80`)));

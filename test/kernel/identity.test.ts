@@ -65,9 +65,9 @@ describe('who a socket belongs to', () => {
 
 describe('a socket from before the pod was enrolled', () => {
   it.each<[who: string, maker: Identity, caller: Identity, answer: string]>([
-    ['an application connects what the proxy made', proxy, application, 'outbound'],
-    ['the proxy connects what an application made', application, proxy, 'real'],
-  ])('mr_connect() decides by the caller when %s', async (_who, maker, caller, answer) => {
+    ['an application connects what the proxy made', proxy, application, 'real'],
+    ['the proxy connects what an application made', application, proxy, 'outbound'],
+  ])('mr_connect() decides by the maker when %s', async (_who, maker, caller, answer) => {
     await node.plane.release(network.pod.handle.cookie);
     const fd = socketAs(network.pod, maker, tcp4);
     await enrolPod(node.plane, network.pod);

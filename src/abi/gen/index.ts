@@ -9,6 +9,8 @@ export * from './conntrack-flags.ts';
 export * from './conntrack-key.ts';
 export * from './conntrack.ts';
 export * from './counter.ts';
+export * from './destination-key.ts';
+export * from './destination.ts';
 export * from './direction.ts';
 export * from './dns-query-key.ts';
 export * from './dns-query.ts';

@@ -8,6 +8,7 @@ import type { DataPlaneMaps } from './maps.ts';
 import { PodAddressRows } from './pod-addresses.ts';
 import type { RowPlan } from './pod-rows.ts';
 import { PodRows } from './pod-rows.ts';
+import { ReleasedDestinations } from './released-destinations.ts';
 import type { PodTables } from './tables.ts';
 
 /** What a write changed; all zero when the kernel already had it. */
@@ -38,6 +39,7 @@ export class PodTableWriter {
   readonly #interfaces: PodRows<InterfaceKey, Interface>;
   readonly #addresses: PodAddressRows;
   readonly #traces = new Map<bigint, Traces>();
+  readonly #destinations: ReleasedDestinations;
 
   constructor(maps: DataPlaneMaps) {
     this.#maps = maps;
@@ -46,6 +48,7 @@ export class PodTableWriter {
     this.#groups = new PodRows(maps.groups);
     this.#interfaces = new PodRows(maps.interfaces);
     this.#addresses = new PodAddressRows(maps.podAddresses);
+    this.#destinations = new ReleasedDestinations(maps);
   }
 
   /** Looks at what the kernel has: at the start, and whenever somebody else may have changed it. Some microseconds a row. */
@@ -54,6 +57,7 @@ export class PodTableWriter {
     const forwarding = new Set(this.#interfaces.cookies());
     for (const [cookie, pod] of this.#maps.pods.entries()) this.#trace(cookie, pod, forwarding.has(cookie));
     for (const { cookie, port } of this.#maps.listenerAddrs.keys()) this.#traces.get(cookie)?.ports.add(port);
+    await this.#destinations.remove(performance.now(), pace);
   }
 
   /** Every pod that has a row anywhere. */
@@ -104,10 +108,19 @@ export class PodTableWriter {
   }
 
   #writeUsage(cookie: bigint, undo: (() => void)[]): number {
-    if (this.#maps.usage.get(cookie) !== null) return 0;
-    orFull(filling(this.#maps.usage), 1, () => this.#maps.usage.set(cookie, nothingUsed, 'noexist'));
-    undo.push(() => void this.#maps.usage.delete(cookie));
-    return 1;
+    const { usage, destinationCounts } = this.#maps;
+    let written = 0;
+    if (usage.get(cookie) === null) {
+      orFull(filling(usage), 1, () => usage.set(cookie, nothingUsed, 'noexist'));
+      undo.push(() => void usage.delete(cookie));
+      written += 1;
+    }
+    if (destinationCounts.get(cookie) === null) {
+      orFull(filling(destinationCounts), 1, () => destinationCounts.set(cookie, 0, 'noexist'));
+      undo.push(() => void destinationCounts.delete(cookie));
+      written += 1;
+    }
+    return written;
   }
 
   #writePod(cookie: bigint, pod: Pod): number {
@@ -126,6 +139,8 @@ export class PodTableWriter {
     const { ports, dns, forwards } = this.#traces.get(cookie) ?? { ports: [], dns: true, forwards: true };
     for (const port of ports) this.#removeListeners(cookie, port);
     this.#traces.delete(cookie);
+    this.#maps.destinationCounts.delete(cookie);
+    this.#destinations.release(cookie);
     if (dns) {
       await sweep(this.#maps.dnsServers, cookie, pace);
       await sweep(this.#maps.dnsQueries, cookie, pace);
