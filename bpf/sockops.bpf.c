@@ -37,22 +37,21 @@ static __always_inline void mr_on_connect(struct bpf_sock_ops *ops)
 /* The proxy's end is established, before accept() can return it. */
 static __always_inline void mr_on_accept(struct bpf_sock_ops *ops)
 {
-	__u64 cookie = bpf_get_netns_cookie(ops);
-	struct mr_pod *pod = bpf_map_lookup_elem(&mr_pods, &cookie);
+	struct mr_address local = mr_ops_local(ops);
 	struct bpf_sock *sk = ops->sk;
 	struct mr_origin *origin;
 	struct mr_socket *s;
-	struct mr_address local;
 	struct mr_tuple key;
+	struct mr_pod *pod;
 	int forwarded;
+	__u64 cookie;
 
-	if (!pod || !sk)
-		return;
-	if (!mr_is_proxy_port(pod, ops->local_port))
-		return;
 	/* the address says it all */
-	local = mr_ops_local(ops);
-	if (mr_is_assigned(&local))
+	if (mr_is_assigned(&local) || !sk)
+		return;
+	cookie = bpf_get_netns_cookie(ops);
+	pod = bpf_map_lookup_elem(&mr_pods, &cookie);
+	if (!pod || !mr_is_proxy_port(pod, ops->local_port))
 		return;
 	key = mr_server_tuple(ops, cookie);
 	origin = bpf_map_lookup_elem(&mr_handovers, &key);
