@@ -52,6 +52,10 @@ export const errorCodes = {
   // redirection by iptables
   IPTABLES_CONFIG: 'an iptables configuration value is not allowed',
   IPTABLES_FAILED: 'iptables refused the rules',
+  // flows
+  FILTER_INVALID: 'a filter for flows makes no sense',
+  FLOW_SERVER: 'a server of flows does not answer, or refused',
+  FLOW_LISTEN: 'the address for the Hubble interface or the metrics cannot be listened on',
   // the mesh
   MESH_INVALID: 'a mesh resource cannot be translated',
   CERTIFICATE_AUTHORITY: 'the certificate authority of the lab is damaged, expired or of another trust domain',

@@ -86,17 +86,19 @@ export const capturePointNames: Readonly<Record<number, string>> = {
   11: 'DBG_CAPTURE_SNAT_POST',
 };
 
-/** How specific the row was that decided (pkg/monitor/api, PolicyMatchType). */
-export const policyMatch = { none: 0, l3: 1, l3l4: 2, l4: 3, all: 4, l3Protocol: 5, protocol: 6 } as const;
-
-/** What `hubble observe` prints of it. */
+/** How specific the row was that decided, by number, in the words that Hubble prints (pkg/monitor/api, PolicyMatchType). */
 export const policyMatchNames = ['none', 'L3-Only', 'L3-L4', 'L4-Only', 'all', 'L3-Proto', 'Proto-Only'] as const;
 
 /** enum flow.LostEventSource. */
 export const lostSource = { unknown: 0, kernelRing: 1, queue: 2, recentFlows: 3 } as const;
 
 /** enum flow.LostEventSource by number. */
-export const lostSourceNames = ['UNKNOWN_LOST_EVENT_SOURCE', 'PERF_EVENT_RING_BUFFER', 'OBSERVER_EVENTS_QUEUE', 'HUBBLE_RING_BUFFER'] as const;
+export const lostSourceNames = [
+  'UNKNOWN_LOST_EVENT_SOURCE',
+  'PERF_EVENT_RING_BUFFER',
+  'OBSERVER_EVENTS_QUEUE',
+  'HUBBLE_RING_BUFFER',
+] as const;
 
 /** Identities that have a name of their own; all others are numbers (pkg/identity/numericidentity.go). */
 export const reservedIdentities: ReadonlyMap<number, string> = new Map([

@@ -1,3 +1,4 @@
+import type { policyMatchNames } from './codes.ts';
 import type { ServiceName, Workload } from './types.ts';
 
 /** What is known of a pod. */
@@ -30,9 +31,14 @@ export interface Directory {
 
 /** What decided about a packet (the `rule` of an event). */
 export interface FlowRule {
-  readonly policies: readonly { readonly kind: string; readonly namespace: string; readonly name: string; readonly labels: readonly string[] }[];
-  /** How specific the row was: policyMatch in codes.ts. */
-  readonly matchType: number;
+  readonly policies: readonly {
+    readonly kind: string;
+    readonly namespace: string;
+    readonly name: string;
+    readonly labels: readonly string[];
+  }[];
+  /** How specific the row was. */
+  readonly matchType: (typeof policyMatchNames)[number];
   /** The policy's `log.value`, where it has one. */
   readonly log: string | null;
 }
