@@ -22,7 +22,10 @@ export class NumberAllocator {
     const held = this.#byKey.get(key);
     if (held !== undefined) return held;
     if (this.#used.size > this.#last - this.#first) {
-      throw new MillraceError('IDENTITIES_EXHAUSTED', `Cannot number ${this.#what} because all numbers are taken: current value ${this.#used.size}`);
+      throw new MillraceError(
+        'IDENTITIES_EXHAUSTED',
+        `Cannot number ${this.#what} because all numbers are taken: current value ${this.#used.size}`,
+      );
     }
     while (this.#used.has(this.#next)) this.#advance();
     const number = this.#next;

@@ -84,7 +84,11 @@ export class IdentityAllocator {
     const key = `outside ${rangeText} ${apiServer ? 'api' : ''} ${names.join(' ')}`;
     return {
       key,
-      identity: { id: this.#outsideId(key, range, names.length > 0, apiServer), labels: formatLabels(labels), kind: range === null ? 'reserved' : 'range' },
+      identity: {
+        id: this.#outsideId(key, range, names.length > 0, apiServer),
+        labels: formatLabels(labels),
+        kind: range === null ? 'reserved' : 'range',
+      },
       labels,
       range,
       blocks: none,
