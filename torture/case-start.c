@@ -26,8 +26,11 @@ static void bursts(struct torture_end *end, int speaks)
 			torture_take(end);
 		}
 		if (speaks) {
-			while (left--)
-				send_stream(end, 0, &mine, chance_size(end, 1, 8192));
+			for (; left; left--) {
+				char label[8] = { 'm', 'a' + i, 'a' + left };
+
+				send_stream(end, 0, &mine, param_size(end, label, 1, 8192));
+			}
 			shutdown(end->fd, SHUT_WR);
 			leave(end, i % 2, mine);
 		}

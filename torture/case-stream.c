@@ -37,9 +37,8 @@ static int send_some(struct half *out, char *bytes)
 		give_up(end, "cannot send byte %llu: %s", (unsigned long long)out->done,
 			outcome(-1));
 	out->done += sent;
-	if (out->done == out->total)
-		note(end, "all %llu sent, shutdown %s", (unsigned long long)out->total,
-		     outcome(shutdown(end->fd, SHUT_WR)));
+	if (out->done == out->total && shutdown(end->fd, SHUT_WR))
+		give_up(end, "shutdown: %s", outcome(-1));
 	return 1;
 }
 
@@ -54,14 +53,19 @@ static int receive_some(struct half *in, char *bytes)
 	if (got < 0)
 		give_up(end, "cannot receive byte %llu: %s", (unsigned long long)in->done,
 			outcome(-1));
-	if (got == 0) {
-		note(end, "end of file after %llu of %llu", (unsigned long long)in->done,
-		     (unsigned long long)in->total);
+	if (got == 0)
 		return -1;
-	}
 	verify(end, !end->number, in->done, bytes, got);
 	in->done += got;
 	return 1;
+}
+
+/* Which of the two was over first is chance. */
+static void conclude(struct torture_end *end, const struct half *out, const struct half *in)
+{
+	note(end, "all %llu sent", (unsigned long long)out->done);
+	note(end, "end of file after %llu of %llu", (unsigned long long)in->done,
+	     (unsigned long long)in->total);
 }
 
 static struct half sending(struct torture_end *end)
@@ -90,6 +94,7 @@ static void by_poll(struct torture_end *end)
 			send_some(&out, bytes);
 		dawdle(end);
 	}
+	conclude(end, &out, &in);
 }
 
 /* Reads and writes until the socket says "not now", and only then waits for an edge. */
@@ -119,6 +124,7 @@ static void by_edges(struct torture_end *end)
 			dawdle(end);
 		}
 	}
+	conclude(end, &out, &in);
 }
 
 static void *send_thread(void *context)
@@ -151,6 +157,7 @@ static void by_threads(struct torture_end *end)
 			wait_for(end, end->fd, POLLIN);
 	}
 	pthread_join(writer, NULL);
+	conclude(end, &out, &in);
 }
 
 /* A request and its answer, many times: every message meets an empty queue. */

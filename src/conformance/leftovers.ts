@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findCgroup2, killCgroup, removeCgroup, unmount } from '../kernel/index.ts';
@@ -26,7 +26,7 @@ export async function removeLeftovers(prefix = conformancePrefix): Promise<void>
   for (const name of readdirSync(tmpdir()).filter(isOfTheDead)) {
     const path = join(tmpdir(), name);
     if (mounted.has(path)) unmount(path);
-    rmdirSync(path);
+    rmSync(path, { recursive: true });
   }
 }
 

@@ -29,6 +29,7 @@ function parseCase(line: string): TortureCase {
     summary,
     direct: expectation(direct),
     proxied: expectation(proxied),
+    heavy: false,
     missing: null,
     run: async ({ client, server, address, seed, patience, signal }) => {
       const args = ['case', name, client, server, address, String(seed), String(patience)];

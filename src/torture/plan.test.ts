@@ -8,15 +8,24 @@ const torture = (name: string, direct: Expectation): TortureCase => ({
   summary: '',
   direct,
   proxied: 'must',
+  heavy: false,
   missing: null,
   run: () => Promise.resolve({ lines: [], failed: false, measures: {} }),
 });
 
-const texts = (direct: Expectation): readonly string[] => stepsOf([torture('x', direct)]).map(({ route, family }) => `${route} ${family}`);
+const texts = (direct: Expectation): readonly string[] =>
+  stepsOf([torture('x', direct)], 0).map(({ route, family }) => `${route} ${family}`);
 
 describe('stepsOf()', () => {
   it('sends a case by all routes that pair applications or proxies, in both families', () => {
     expect(texts('must')).toEqual(['direct 4', 'direct 6', 'proxied 4', 'proxied 6', 'proxied-all 4', 'proxied-all 6']);
+  });
+
+  it('runs whole programs in one family in a round, and in the other one in the next', () => {
+    const heavy = { ...torture('x', 'must'), heavy: true };
+    const families = (round: number): readonly number[] => stepsOf([heavy], round).map(({ family }) => family);
+    expect(families(0)).toEqual([4, 6, 4]);
+    expect(families(1)).toEqual([6, 4, 6]);
   });
 
   it('keeps applications that the sockmap would mislead out of pods that ask for their acceleration', () => {
@@ -33,7 +42,7 @@ describe('expected()', () => {
 });
 
 describe('seedOf()', () => {
-  const [step, other] = stepsOf([torture('x', 'must'), torture('y', 'must')]);
+  const [step, other] = stepsOf([torture('x', 'must'), torture('y', 'must')], 0);
   if (step === undefined || other === undefined) throw new Error('a case has steps');
 
   it('is the same for the same step, and another one for each seed, round and route', () => {

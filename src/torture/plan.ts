@@ -7,9 +7,14 @@ export interface Step {
   readonly family: AddressFamily;
 }
 
-/** Every case by every route that says something about it, in both families. Pure. */
-export function stepsOf(cases: readonly TortureCase[]): readonly Step[] {
-  return cases.flatMap((torture) => routesOf(torture).flatMap((route) => ([4, 6] as const).map((family) => ({ torture, route, family }))));
+/** Every case by every route that says something about it, in both families, or, if it is heavy, in one of them by turns. Pure. */
+export function stepsOf(cases: readonly TortureCase[], round: number): readonly Step[] {
+  return cases.flatMap((torture) =>
+    routesOf(torture).flatMap((route, index) => {
+      const families: readonly AddressFamily[] = torture.heavy ? [(round + index) % 2 === 0 ? 4 : 6] : [4, 6];
+      return families.map((family) => ({ torture, route, family }));
+    }),
+  );
 }
 
 /**

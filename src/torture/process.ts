@@ -94,3 +94,20 @@ function startProgram(command: readonly string[], { netns, env, signal }: Omit<P
   child.on('error', () => undefined);
   return child;
 }
+
+/** Servers that several runs use, each started once. */
+export class ServerPool implements AsyncDisposable {
+  readonly #servers = new Map<string, Promise<Server>>();
+
+  /** The server of that name; started by the first who asks. @throws what `start` throws, for everybody who asks */
+  get(name: string, start: () => Promise<Server>): Promise<Server> {
+    const found = this.#servers.get(name) ?? start();
+    this.#servers.set(name, found);
+    return found;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const started = await Promise.allSettled(this.#servers.values());
+    await Promise.all(started.map((result) => (result.status === 'fulfilled' ? result.value[Symbol.asyncDispose]() : undefined)));
+  }
+}

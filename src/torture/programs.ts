@@ -1,24 +1,21 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Cleanup } from '../base/cleanup.ts';
+import type { Server, ServerPool } from './process.ts';
 import { runProgram, startServer } from './process.ts';
 import { randomOf } from './speaker/types.ts';
 import type { Place, TortureCase, Transcript } from './types.ts';
 
 /** Debian keeps the server's programs in a folder for each version. */
 const postgresFolders = ['17', '16', '15', '14', '13'].map((version) => `/usr/lib/postgresql/${version}/bin`);
-/** uid and gid under which the server runs: it refuses to be root. */
-const postgresIds = ['setpriv', '--reuid=999', '--regid=999', '--clear-groups', '--'];
+/** Whom the server runs as: it refuses to be root, and to be somebody without a name. */
+const postgresIds = ['setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups', '--'];
 
-/** Programs of the machine, as they are: OpenSSL and PostgreSQL. What they need is made in a folder that `cleanup` removes. */
-export async function programCases(cleanup: Cleanup): Promise<readonly TortureCase[]> {
-  const folder = await mkdtemp(join(tmpdir(), 'millrace-torture-files-'));
-  cleanup.defer(() => rm(folder, { recursive: true, force: true }));
-  return [tls(folder), postgresCopy(folder)];
+/** Programs of the machine, as they are: OpenSSL and PostgreSQL. What they need is made in `folder`. */
+export function programCases(folder: string, servers: ServerPool): readonly TortureCase[] {
+  return [tls(folder), postgresCopy(folder, servers)];
 }
 
 function transcript(status: number, lines: readonly string[]): Transcript {
@@ -61,6 +58,7 @@ function tls(folder: string): TortureCase {
     summary: 'openssl s_server and s_client: lines both ways',
     direct: 'may',
     proxied: 'must',
+    heavy: true,
     missing: existsSync('/usr/bin/openssl') ? null : 'openssl is not installed',
     run: async (place) => {
       await prepare();
@@ -87,12 +85,12 @@ async function speakTls({ client, server, address, seed, patience, signal }: Pla
   return transcript(wrong < 0 ? 0 : 1, [verdict, digest(got.slice(0, want.length).join('\n'))]);
 }
 
-function postgresCopy(folder: string): TortureCase {
+function postgresCopy(folder: string, servers: ServerPool): TortureCase {
   const programs = postgresFolders.find((path) => existsSync(join(path, 'initdb')));
   const data = join(folder, 'cluster');
   const prepare = once(async () => {
     await mkdir(data, { mode: 0o700 });
-    await must(['chown', '-R', '999:999', data]);
+    await must(['chown', '-R', 'nobody:nogroup', data]);
     // its parent is root's alone otherwise
     await must(['chmod', '755', folder]);
     await must([
@@ -116,67 +114,53 @@ function postgresCopy(folder: string): TortureCase {
     summary: 'PostgreSQL: COPY in, COPY out, by psql',
     direct: 'may',
     proxied: 'must',
+    heavy: true,
     missing: programs === undefined ? 'PostgreSQL is not installed' : null,
     run: async (place) => {
       await prepare();
-      return copy(place, folder, data, programs ?? '');
+      await servers.get(`${place.server} postgres`, () => startPostgres(place, data, programs ?? ''));
+      return copy(place, folder);
     },
   };
 }
 
-/** A cluster of its own for each run: they may be in several namespaces at once. */
-async function copy(place: Place, folder: string, template: string, programs: string): Promise<Transcript> {
-  const { client, server, address, seed, patience, signal } = place;
+/** A server in a pod, of a cluster of its own, on every address. */
+async function startPostgres({ server, signal }: Place, template: string, programs: string): Promise<Server> {
+  const data = `${template}-${randomBytes(6).toString('hex')}`;
+  await must(['cp', '-a', template, data]);
+  const settings = ['listen_addresses=*', 'fsync=off', `unix_socket_directories=${data}`, 'shared_buffers=16MB', 'max_connections=40'];
+  const postgres = [...postgresIds, join(programs, 'postgres'), '-D', data, ...settings.flatMap((setting) => ['-c', setting])];
+  // it writes its log to standard error, and we wait for a line of standard output
+  const started = await startServer(['sh', '-c', 'exec "$0" "$@" 2>&1', ...postgres], { netns: server, signal, patience: 30 });
+  const ready = [join(programs, 'pg_isready'), '-q', '-h', data];
+  for (let attempt = 0; attempt < 300; attempt += 1) {
+    if ((await runProgram(ready, { signal, patience: 5 })).status === 0) return started;
+    await sleep(50, undefined, { signal });
+  }
+  await started[Symbol.asyncDispose]();
+  throw new Error(`PostgreSQL does not answer in ${data}`);
+}
+
+async function copy({ client, address, seed, patience, signal }: Place, folder: string): Promise<Transcript> {
   const random = randomOf(seed);
-  const data = join(folder, `run-${randomBytes(6).toString('hex')}`);
-  const port = String(10_000 + random.between(0, 20_000));
   const rows = Array.from(
     { length: random.between(500, 6000) },
     (_, index) => `${index}\t${random.bytes(random.between(1, 200)).toString('hex')}`,
   );
   const text = `${rows.join('\n')}\n`;
-  const input = `${data}.tsv`;
+  const input = join(folder, `${randomBytes(6).toString('hex')}.tsv`);
   try {
-    await must(['cp', '-a', template, data]);
     await writeFile(input, text);
-    const settings = [
-      `listen_addresses=${address}`,
-      `port=${port}`,
-      'fsync=off',
-      `unix_socket_directories=${data}`,
-      'shared_buffers=16MB',
-      'max_connections=10',
-    ];
-    const postgres = [...postgresIds, join(programs, 'postgres'), '-D', data, ...settings.flatMap((setting) => ['-c', setting])];
-    // it writes its log to standard error, and we wait for a line of standard output
-    await using _ = await startServer(['sh', '-c', 'exec "$0" "$@" 2>&1', ...postgres], { netns: server, signal, patience: 30 });
-    await untilAnswers(join(programs, 'pg_isready'), place, port);
-    const script = `create table t (id int, v text)\n;\\copy t from '${input}'\n\\copy (select * from t order by id) to pstdout\n`;
-    const connection = ['-h', address, '-p', port, '-U', 'postgres', '-d', 'postgres', '-q', '-v', 'ON_ERROR_STOP=1'];
-    const ran = await runProgram(['psql', ...connection, '-f', '-'], {
-      netns: client,
-      signal,
-      patience: patience + 10,
-      input: script,
-      env: { PGSSLMODE: 'disable' },
-    });
+    const script = `create temp table t (id int, v text);\n\\copy t from '${input}'\n\\copy (select * from t order by id) to pstdout\n`;
+    const connection = ['-h', address, '-U', 'postgres', '-d', 'postgres', '-X', '-q', '-v', 'ON_ERROR_STOP=1'];
+    const env = { PGSSLMODE: 'disable' };
+    const ran = await runProgram(['psql', ...connection, '-f', '-'], { netns: client, signal, patience, input: script, env });
     const same = digest(ran.stdout) === digest(text);
-    return transcript(same ? 0 : 1, [
-      `${rows.length} rows came ${same ? 'back' : `back as others, ${ran.stdout.length} bytes of ${text.length}: ${ran.stderr}`}`,
-    ]);
+    const told = same ? 'back' : `back as others, ${ran.stdout.length} bytes of ${text.length}: ${ran.stderr}`;
+    return transcript(same ? 0 : 1, [`${rows.length} rows came ${told}`]);
   } finally {
-    await rm(data, { recursive: true, force: true });
     await rm(input, { force: true });
   }
-}
-
-async function untilAnswers(isReady: string, { server, address, signal }: Place, port: string): Promise<void> {
-  for (let attempt = 0; attempt < 300; attempt += 1) {
-    const { status } = await runProgram([isReady, '-q', '-h', address, '-p', port], { netns: server, signal, patience: 5 });
-    if (status === 0) return;
-    await sleep(50, undefined, { signal });
-  }
-  throw new Error(`PostgreSQL does not answer on ${address} port ${port}`);
 }
 
 async function must(command: readonly string[]): Promise<void> {

@@ -1,4 +1,4 @@
-import type { TortureResult } from './run.ts';
+import type { TortureResult } from './rounds.ts';
 import type { Expectation, Route, Trial } from './types.ts';
 import { routes } from './types.ts';
 

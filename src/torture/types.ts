@@ -41,6 +41,8 @@ export interface TortureCase {
   /** Whether it goes by sockmap where the applications' sockets are paired, and where the proxies' are. */
   readonly direct: Expectation;
   readonly proxied: Expectation;
+  /** It starts whole programs: one family in a round is enough. */
+  readonly heavy: boolean;
   /** Why it cannot run on this machine, or null. */
   readonly missing: string | null;
   run(place: Place): Promise<Transcript>;

@@ -1,4 +1,5 @@
 import { createServer } from 'node:http2';
+import { connect } from 'node:net';
 import { create, createFileRegistry } from '@bufbuild/protobuf';
 import type { GenService } from '@bufbuild/protobuf/codegenv2';
 import type { BytesValue } from '@bufbuild/protobuf/wkt';
@@ -27,8 +28,9 @@ export const grpc: Protocol = {
     return listenOn(createServer(handler), address);
   },
   speak: async (address, port, random) => {
-    const host = address.includes(':') ? `[${address}]` : address;
-    const client = createClient(echoService(), createGrpcTransport({ baseUrl: `http://${host}:${port}` }));
+    // Node writes an IPv6 address into :authority without its brackets, which the server refuses: hence a name
+    const nodeOptions = { createConnection: () => connect({ host: address, port }) };
+    const client = createClient(echoService(), createGrpcTransport({ baseUrl: `http://torture:${port}`, nodeOptions }));
     const sent = Array.from({ length: messages }, () => random.bytes(random.between(0, 20_000)));
     const outgoing = async function* (): AsyncGenerator<BytesValue> {
       for (const value of sent) {
