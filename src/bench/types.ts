@@ -1,5 +1,13 @@
 /** What `--configs` may name. `policy` stands for one configuration per number of rules. */
-export const configurationKinds = ['none', 'iptables', 'ebpf', 'ebpf+accelerate', 'direct+accelerate', 'policy'] as const;
+export const configurationKinds = [
+  'none',
+  'iptables',
+  'ebpf',
+  'proxies+accelerate',
+  'ebpf+accelerate',
+  'direct+accelerate',
+  'policy',
+] as const;
 export type ConfigurationKind = (typeof configurationKinds)[number];
 
 /** One way from the client to the server. */

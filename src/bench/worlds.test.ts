@@ -17,6 +17,8 @@ describe('pairsOf()', () => {
       'iptables on',
       'ebpf off',
       'ebpf on',
+      'proxies+accelerate off',
+      'proxies+accelerate on',
       'ebpf+accelerate off',
       'ebpf+accelerate on',
       'direct+accelerate null',
@@ -50,5 +52,13 @@ describe('manifestsOf()', () => {
       'direct-accelerate/client',
       'direct-accelerate/server',
     ]);
+  });
+
+  it('lets applications join only where their owner is to say so', () => {
+    const { manifests } = parseManifests(manifestsOf(pairs, { clientImage: 'fortio/fortio', streams: true }), 'bench.yaml');
+    const joining = manifests.flatMap(({ metadata: { namespace, annotations } }) =>
+      annotations['millrace.io/accelerate'] === 'true' ? [namespace] : [],
+    );
+    expect([...new Set(joining)]).toEqual(['ebpf-accelerate-off', 'ebpf-accelerate-on', 'direct-accelerate']);
   });
 });

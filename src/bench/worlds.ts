@@ -28,6 +28,7 @@ const worldOf: Readonly<Record<ConfigurationKind, WorldName>> = {
   policy: 'plain',
   iptables: 'iptables',
   ebpf: 'ebpf',
+  'proxies+accelerate': 'accelerated',
   'ebpf+accelerate': 'accelerated',
   'direct+accelerate': 'accelerated',
 };
@@ -80,9 +81,7 @@ function authentication({ namespace, mtls }: PairPlan): readonly object[] {
 }
 
 function podsOf(plan: PairPlan, { clientImage, streams }: { readonly clientImage: string; readonly streams: boolean }): readonly object[] {
-  const { namespace, direct } = plan;
-  const ports = `${httpPort},${streamPort}`;
-  const past = { 'traffic.sidecar.istio.io/excludeOutboundPorts': ports, 'traffic.sidecar.istio.io/excludeInboundPorts': ports };
+  const { namespace } = plan;
   const pod = (name: string, image: string, annotations: Readonly<Record<string, string>>, containerPorts: readonly number[]): object => ({
     apiVersion: 'v1',
     kind: 'Pod',
@@ -95,12 +94,22 @@ function podsOf(plan: PairPlan, { clientImage, streams }: { readonly clientImage
       ],
     },
   });
-  const annotations: Readonly<Record<string, string>> = direct ? past : {};
+  const annotations = annotationsOf(plan);
   return [
     pod('client', clientImage, annotations, []),
     pod('server', 'millrace.io/host', annotations, [httpPort, streamPort]),
-    ...(streams && isProxied(plan) ? [pod('sink', 'millrace.io/host', { 'sidecar.istio.io/inject': 'false' }, [streamPort])] : []),
+    ...(streams && isProxied(plan)
+      ? [pod('sink', 'millrace.io/host', { ...annotations, 'sidecar.istio.io/inject': 'false' }, [streamPort])]
+      : []),
   ];
+}
+
+/** Applications take part in acceleration where their owner says so; ours read as they should. */
+function annotationsOf({ configuration: { kind }, direct }: PairPlan): Readonly<Record<string, string>> {
+  const ports = `${httpPort},${streamPort}`;
+  const past = { 'traffic.sidecar.istio.io/excludeOutboundPorts': ports, 'traffic.sidecar.istio.io/excludeInboundPorts': ports };
+  const joins = kind === 'ebpf+accelerate' || kind === 'direct+accelerate';
+  return { ...(direct ? past : {}), ...(joins ? { 'millrace.io/accelerate': 'true' } : {}) };
 }
 
 function servicesOf({ namespace }: PairPlan): readonly object[] {

@@ -14,7 +14,7 @@ export const bench = defineCommand({
       kind: 'text',
       value: 'NAMES',
       default: 'none,iptables,ebpf,ebpf+accelerate,direct+accelerate',
-      summary: 'what to compare: none, iptables, ebpf, ebpf+accelerate, direct+accelerate, policy',
+      summary: 'what to compare: none, iptables, ebpf, proxies+accelerate, ebpf+accelerate, direct+accelerate, policy',
     },
     'policy-rules': { kind: 'text', value: 'N,N', default: '10,1000,10000', summary: 'rules of the configurations named policy' },
     connections: { kind: 'text', value: 'N,N', default: '1,16,64', summary: 'connections at once' },
