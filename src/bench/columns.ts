@@ -26,8 +26,8 @@ export const valueColumns: readonly BenchColumn<ConfigurationSummary>[] = [
   { title: 'FAILED', value: ({ failed }) => String(failed), align: 'right' },
 ];
 
-const comparedWithIptables = ['rps', 'p99', 'proxyPerRequest', 'systemPer1000'] as const;
-const comparedWithNone = ['rps', 'p99', 'systemPer1000'] as const;
+const comparedWithIptables = ['rps', 'p99', 'proxyPerRequest', 'systemPer1000', 'cpuPerRequest'] as const;
+const comparedWithNone = ['rps', 'p99', 'systemPer1000', 'cpuPerRequest'] as const;
 
 /** How each configuration compares: medians of the rounds' ratios, with the least and the greatest. */
 export const ratioColumns: readonly BenchColumn<ConfigurationSummary>[] = [

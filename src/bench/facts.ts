@@ -2,11 +2,11 @@ import type { BenchReport } from './types.ts';
 
 /** What a reader has to know before the figures: how, where and when, one fact a line. */
 export function factsOf({ command, started, seconds, machine, rounds, duration }: BenchReport): readonly string[] {
-  const { kernel, processors, processor, memory, node, envoy, load, millrace, busyBefore, busyAfter } = machine;
+  const { kernel, processors, processor, memory, node, proxy, load, millrace, busyBefore, busyAfter } = machine;
   return [
     `${command}: ${rounds} interleaved ${rounds === 1 ? 'round' : 'rounds'} of ${duration} s, ${seconds} s in all, ${started.slice(0, 10)}`,
     `Linux ${kernel}, ${processors} × ${processor}, ${memory} GiB, Node ${node}, Millrace ${millrace}`,
-    `both sidecars: ${envoy}, one worker; load: ${load}; server: bench/programs/http-server.c`,
+    `both sidecars: ${proxy}, one worker thread; load: ${load}; server: bench/programs/http-server.c`,
     `load average ${busyBefore} before and ${busyAfter} at the end, of which ours is a part${quiet(busyBefore, processors)}`,
   ];
 }

@@ -64,12 +64,25 @@ describe('readWords()', () => {
 });
 
 describe('checkOptions()', () => {
-  const options = { ...readWords(words), rounds: 1, newConnections: false, rate: null, stream: false, load: 'wrk' } as const;
+  const options = {
+    ...readWords(words),
+    rounds: 1,
+    newConnections: false,
+    rate: null,
+    stream: false,
+    load: 'wrk',
+    proxy: 'envoy',
+  } as const;
 
   it('refuses wrk when a fixed rate or parts of a second are asked for', () => {
     expect(() => checkOptions({ ...options, duration: 1, rate: 100 })).toThrow(/--rate/);
     expect(() => checkOptions({ ...options, duration: 0.3 })).toThrow(/--duration/);
     expect(() => checkOptions({ ...options, duration: 1 })).not.toThrow();
     expect(() => checkOptions({ ...options, load: 'fortio', rate: 100 })).not.toThrow();
+  });
+
+  it('refuses HAProxy when mutual TLS is asked for', () => {
+    expect(() => checkOptions({ ...options, duration: 1, proxy: 'haproxy', mtls: ['off', 'on'] })).toThrow(/--mtls/);
+    expect(() => checkOptions({ ...options, duration: 1, proxy: 'haproxy' })).not.toThrow();
   });
 });

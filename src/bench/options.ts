@@ -19,6 +19,8 @@ export interface BenchOptions {
   readonly rate: number | null;
   readonly stream: boolean;
   readonly load: 'fortio' | 'wrk';
+  /** What runs in the sidecars. */
+  readonly proxy: 'envoy' | 'haproxy';
 }
 
 /** The words of the command line that name lists, times and sizes. */
@@ -57,6 +59,10 @@ export function readWords(
 export function checkOptions(options: BenchOptions): void {
   if (options.load === 'wrk' && options.rate !== null)
     throw usage('rate', `${options.rate}`, 'wrk knows no fixed rate', 'Leave one of --rate and --load wrk out.');
+  if (options.proxy === 'haproxy' && options.mtls.includes('on'))
+    throw usage('mtls', 'on', 'HAProxy has no certificates of the lab', 'Leave one of --mtls and --proxy haproxy out.');
+  if (options.proxy === 'haproxy' && options.stream)
+    throw usage('proxy', 'haproxy', 'as it is set up it takes HTTP only', 'Leave one of --stream and --proxy haproxy out.');
   if (options.load === 'wrk' && !Number.isInteger(options.duration))
     throw usage('duration', `${options.duration}s`, 'wrk knows whole seconds only', 'Give whole seconds, or use fortio.');
 }

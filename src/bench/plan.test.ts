@@ -18,6 +18,7 @@ const options: BenchOptions = {
   rate: 500,
   stream: true,
   load: 'fortio',
+  proxy: 'envoy',
 };
 
 describe('scenariosOf()', () => {

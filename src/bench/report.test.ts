@@ -45,7 +45,7 @@ const report: BenchReport = {
     memory: 8,
     node: 'v20',
     millrace: '0.1.0',
-    envoy: 'Envoy 1.40.0',
+    proxy: 'Envoy 1.40.0',
     load: 'fortio 1.66.3',
     busyBefore: 0.1,
     busyAfter: 1.2,

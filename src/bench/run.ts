@@ -1,4 +1,4 @@
-import { envoyVersion, version } from '../base/project.ts';
+import { version } from '../base/project.ts';
 import { compilePrograms } from './compile.ts';
 import { findLoadGenerator } from './load.ts';
 import { loadAverage, machineFacts } from './machine.ts';
@@ -6,6 +6,7 @@ import type { Instruments } from './measure.ts';
 import { measure, measureStream } from './measure.ts';
 import type { BenchOptions } from './options.ts';
 import { scenariosOf, scenarioText, sizeText, streams, streamsOf } from './plan.ts';
+import { envoySidecar, haproxySidecar } from './sidecar.ts';
 import type { Pair, Stage } from './stage.ts';
 import { createStage } from './stage.ts';
 import { rotated } from './statistics.ts';
@@ -37,8 +38,9 @@ export async function runBench({ options, command, envoy, signal, onStep }: Benc
   using programs = compilePrograms(sources);
   const load = await findLoadGenerator(options.load, { folder: programs.folder, signal, onStep });
   const clientImage = options.load === 'fortio' ? 'fortio/fortio' : 'millrace.io/host';
+  const sidecar = options.proxy === 'haproxy' ? haproxySidecar(programs.folder) : envoySidecar(envoy);
   const plans = pairsOf(options.configurations, options.mtls);
-  await using stage = await createStage({ plans, programs, envoy, clientImage, streams: options.stream, signal, onStep });
+  await using stage = await createStage({ plans, programs, sidecar, clientImage, streams: options.stream, signal, onStep });
   const instruments: Instruments = { programs, load, signal };
   const scenarios = await measureScenarios(stage, options, instruments, onStep);
   const streamed = await measureStreams(stage, options, instruments, onStep);
@@ -50,7 +52,7 @@ export async function runBench({ options, command, envoy, signal, onStep }: Benc
     machine: {
       ...machineFacts(),
       millrace: version,
-      envoy: `Envoy ${envoyVersion}`,
+      proxy: sidecar.title,
       load: load.title,
       busyBefore,
       busyAfter: loadAverage(),

@@ -14,6 +14,7 @@ import { parseManifests } from '../manifests/parse.ts';
 import type { CompiledPrograms } from './compile.ts';
 import type { Place } from './place.ts';
 import { placedCommand, startServer } from './place.ts';
+import type { SidecarProgram } from './sidecar.ts';
 import type { Layout } from './types.ts';
 import type { Roles } from './usage.ts';
 import { pin, processesIn } from './usage.ts';
@@ -43,7 +44,8 @@ export interface Stage extends AsyncDisposable {
 export interface StageRequest {
   readonly plans: readonly PairPlan[];
   readonly programs: CompiledPrograms;
-  readonly envoy: string;
+  /** What runs in the sidecars. */
+  readonly sidecar: SidecarProgram;
   /** The image that brings the load generator into the client's pod. */
   readonly clientImage: string;
   readonly streams: boolean;
@@ -103,7 +105,7 @@ async function createWorld(
   signal.throwIfAborted();
   const instance = `bench-${process.pid}-${world}`;
   cleanup.defer(() => stopLab(instance));
-  await startDaemon(labOptions(world, instance, request.envoy));
+  await startDaemon(labOptions(world, instance, request.sidecar.path));
   const client = new LabClient(instance);
   const { manifests } = parseManifests(manifestsOf(plans, request), `${world}.yaml`);
   await client.apply(manifests, { signal });
@@ -118,17 +120,17 @@ async function createWorld(
   const { services, pid, agent } = result.status;
   for (const pod of result.status.pods) plainLives(pod);
   const pods = podsOf(result.status.pods);
-  const pairs = plans.map((plan) => pairOf(plan, pods, services, instance));
+  const pairs = plans.map((plan) => pairOf(plan, pods, services, instance, request.sidecar.knowsServices));
   for (const pair of pairs) await startServers(pair, pods, request, cleanup);
   return { pairs, daemons: agent.pid === null ? [pid] : [pid, agent.pid] };
 }
 
-function labOptions(world: WorldName, instance: string, envoy: string): LabOptions {
+function labOptions(world: WorldName, instance: string, sidecar: string): LabOptions {
   const redirect = world === 'plain' ? 'none' : world === 'iptables' ? 'iptables' : 'ebpf';
-  return { instance, redirect, inbound: 'sk_lookup', certificateSeconds: 24 * 3600, envoy: redirect === 'none' ? null : envoy };
+  return { instance, redirect, inbound: 'sk_lookup', certificateSeconds: 24 * 3600, envoy: redirect === 'none' ? null : sidecar };
 }
 
-function pairOf(plan: PairPlan, pods: Pods, services: readonly LabService[], instance: string): Pair {
+function pairOf(plan: PairPlan, pods: Pods, services: readonly LabService[], instance: string, knowsServices: boolean): Pair {
   const { namespace, meshed, configuration } = plan;
   const [client, server] = [pods(namespace, 'client'), pods(namespace, 'server')];
   const outside = configuration.kind === 'none' ? instance : null;
@@ -145,7 +147,7 @@ function pairOf(plan: PairPlan, pods: Pods, services: readonly LabService[], ins
       serverApp: places.server.cgroup,
       proxies: meshed ? [client, server].map((pod) => `${pod.cgroup}/istio-proxy`) : [],
     },
-    url: proxied ? `http://${virtual('server')}:${servicePort}` : `http://${address}:${httpPort}`,
+    url: `http://${proxied && knowsServices ? `${virtual('server')}:${servicePort}` : `${address}:${httpPort}`}`,
     stream: { address: proxied ? virtual('sink') : address, port: streamPort },
   };
 }

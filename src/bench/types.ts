@@ -114,7 +114,8 @@ export interface BenchMachine {
   readonly memory: number;
   readonly node: string;
   readonly millrace: string;
-  readonly envoy: string;
+  /** Name and version of what runs in the sidecars. */
+  readonly proxy: string;
   /** Name and version of the load generator. */
   readonly load: string;
   /** The load average of the minute before the first run and before the end. Ours is a part of the second. */

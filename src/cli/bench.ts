@@ -28,6 +28,7 @@ export const bench = defineCommand({
     rate: { kind: 'number', value: 'N', minimum: 1, maximum: 1_000_000, summary: 'also at this many requests a second, evenly spaced' },
     stream: { kind: 'flag', summary: 'also streams, by the size of their writes' },
     load: { kind: 'choice', choices: ['fortio', 'wrk'], default: 'fortio', summary: 'who makes the load' },
+    proxy: { kind: 'choice', choices: ['envoy', 'haproxy'], default: 'envoy', summary: 'what runs in the sidecars' },
     output: {
       kind: 'choice',
       short: 'o',
@@ -45,7 +46,7 @@ export const bench = defineCommand({
   ],
   run: async ({ options, signal, stdout, stderr, env }) => {
     const { checkOptions, readWords } = await import('../bench/options.ts');
-    const { mtls, layout, load } = options;
+    const { mtls, layout, load, proxy } = options;
     const bench: BenchOptions = {
       ...readWords({
         configs: options.configs,
@@ -62,6 +63,7 @@ export const bench = defineCommand({
       rate: options.rate,
       stream: options.stream,
       load,
+      proxy,
     };
     checkOptions(bench);
     const report = options.from === null ? await measure(bench, { signal, stderr, env }) : await readSaved(options.from);

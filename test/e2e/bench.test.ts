@@ -22,7 +22,7 @@ describe('millrace bench', () => {
     expect({ status, stdout }, stderr).toEqual({ status: 0, stdout: '' });
     const { report, summary }: { report: BenchReport; summary: BenchSummary } = JSON.parse(readFileSync(saved, 'utf8'));
 
-    expect(report.machine).toMatchObject({ envoy: expect.stringMatching(/^Envoy \d/), load: expect.stringMatching(/^fortio \d/) });
+    expect(report.machine).toMatchObject({ proxy: expect.stringMatching(/^Envoy \d/), load: expect.stringMatching(/^fortio \d/) });
     expect(summary.scenarios.map(({ scenario: { layout, mode, mtls, body } }) => `${layout} ${mode.kind} ${mtls} ${body}`)).toEqual([
       'one CPU keep-alive off 0',
       'one CPU keep-alive off 65536',
