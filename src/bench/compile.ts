@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { findProgram, llvmNames } from '../../tools/find-program.mjs';
@@ -32,6 +32,8 @@ export function compilePrograms(sources: readonly string[]): CompiledPrograms {
     );
   }
   const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
+  // they run as the user of an application
+  chmodSync(folder, 0o755);
   const paths = new Map<string, string>();
   try {
     for (const source of sources) {

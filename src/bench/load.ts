@@ -73,7 +73,7 @@ function findWrk({ folder }: LoadOptions): LoadGenerator {
     });
   }
   const script = join(folder, 'report.lua');
-  writeFileSync(script, wrkScript);
+  writeFileSync(script, wrkScript, { mode: 0o644 });
   return { title: wrkTitle(wrk), command: (request) => [wrk, ...wrkArguments(request, script)], parse: parseWrk };
 }
 

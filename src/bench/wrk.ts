@@ -32,7 +32,7 @@ export function wrkArguments({ url, connections, mode, seconds }: LoadRequest, s
 /** Reads what the script prints. @throws Error when it has printed nothing */
 export function parseWrk(output: string): LoadResult {
   const line = /^millrace-wrk (\{.*\})$/m.exec(output)?.[1];
-  if (line === undefined) throw new Error('wrk printed no result');
+  if (line === undefined) throw new Error(`wrk printed no result: ${output.trim().slice(-500)}`);
   const { requests, microseconds, failed, mean, points } = wrkReport.parse(JSON.parse(line));
   const at = (thousandths: number): number => (points[thousandths - 1] ?? Number.NaN) / 1000;
   return {
