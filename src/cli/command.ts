@@ -95,6 +95,14 @@ export interface CommandEnvironment {
 export interface CommandContext<A extends ArgumentSpecs = ArgumentSpecs, O extends OptionSpecs = OptionSpecs> extends CommandEnvironment {
   readonly arguments: ArgumentValues<A>;
   readonly options: OptionValues<O>;
+  /** The options as they stood on the command line, for a command to which their order matters. */
+  readonly occurrences: readonly OptionOccurrence[];
+}
+
+/** One option on the command line; null where it took no value. */
+export interface OptionOccurrence {
+  readonly name: string;
+  readonly value: string | null;
 }
 
 /** One command as data. Its name and summary stand in commands.ts, so that the help needs to load none of them. */
@@ -121,6 +129,7 @@ export interface Command {
 export interface CommandValues {
   readonly arguments: Readonly<Record<string, unknown>>;
   readonly options: Readonly<Record<string, unknown>>;
+  readonly occurrences?: readonly OptionOccurrence[];
 }
 
 /** Declares a command; the types of `context.arguments` and `context.options` follow from the specifications. */
@@ -136,6 +145,7 @@ export function defineCommand<const A extends ArgumentSpecs, const O extends Opt
         ...environment,
         arguments: values.arguments as ArgumentValues<A>,
         options: values.options as OptionValues<O>,
+        occurrences: values.occurrences ?? [],
       };
       return (await spec.run(context)) ?? 0;
     },

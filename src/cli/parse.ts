@@ -1,6 +1,6 @@
 import { Command as CommanderCommand, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { assertNever, exitCodes, UserError } from '../base/errors.ts';
-import type { ArgumentSpecs, Command, CommandValues, OptionSpec, Output } from './command.ts';
+import type { ArgumentSpecs, Command, CommandValues, OptionOccurrence, OptionSpec, Output } from './command.ts';
 import type { CommandEntry } from './registry.ts';
 
 /** What the command line asks for. */
@@ -45,11 +45,15 @@ export async function parseCommandLine(
     if (entry !== wanted) continue;
     const loaded = await entry.load();
     describe(command, entry, loaded);
+    const occurrences: OptionOccurrence[] = [];
+    for (const name of Object.keys(loaded.options)) {
+      command.on(`option:${name}`, (value?: string | null) => occurrences.push({ name, value: value ?? null }));
+    }
     command.action((...received: unknown[]) => {
       chosen = {
         kind: 'run',
         command: loaded,
-        values: { arguments: argumentValues(loaded.arguments, received), options: optionValues(loaded, command) },
+        values: { arguments: argumentValues(loaded.arguments, received), options: optionValues(loaded, command), occurrences },
       };
     });
   }
