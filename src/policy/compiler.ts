@@ -1,272 +1,212 @@
-import type { ExpandContext, ExpandedRule, ExpandedSection, PreparedSection } from './expand.ts';
+import type { ExpandContext, PreparedSection } from './expand.ts';
 import { expandSection, precedenceOf, prepareSection, releaseSection } from './expand.ts';
-import type { Group, RowContext } from './group.ts';
+import type { RowContext } from './group.ts';
 import { buildRows, patchRows } from './group.ts';
-import type { IdentityRecord, NamedPort } from './identity.ts';
+import { Groups } from './groups.ts';
+import type { IdentityRecord } from './identity.ts';
 import { IdentityAllocator } from './identity.ts';
 import type { Population } from './inhabitants.ts';
 import { Inhabitants } from './inhabitants.ts';
 import { Interests } from './interests.ts';
-import type { PeerEntry } from './peer-entry.ts';
+import type { ExpandedRule, ExpandedSection, Group, PeerEntry } from './parts.ts';
 import { PeerIndex } from './peer-index.ts';
-import { RuleTable, referenceKey } from './rule-table.ts';
+import { RuleIds, RuleTable, referenceKey } from './rule-table.ts';
 import { isReserved } from './selectors.ts';
-import type { CompiledPolicy, CompiledSubject, Policy, PolicyCluster, PolicyRow, PolicyService, PolicyStatus } from './types.ts';
+import type { CompiledPolicy, Identity, Policy, PolicyCluster, PolicyRow, PolicyService, PolicyStatus } from './types.ts';
 
 /** The greatest rank that the kernel's precedence has room for. */
 const hostRank = 2 ** 24 - 1;
 
 /** A policy as it was compiled last. */
 interface KnownPolicy {
+  readonly key: string;
   policy: Policy;
-  /** The services that it names, resolved: another text means other rules. */
-  readonly services: string;
-  readonly prepared: readonly PreparedSection[];
+  /** The services that it names, resolved: another text means other rules. Null: it names none. */
+  readonly services: string | null;
   readonly sections: readonly ExpandedSection[];
   readonly status: PolicyStatus;
+  /** The compilation that saw it last. */
+  seen: number;
 }
 
-type NewPolicy = Omit<KnownPolicy, 'sections'> & { readonly key: string };
+interface NewPolicy {
+  readonly key: string;
+  readonly policy: Policy;
+  readonly services: string | null;
+  readonly prepared: readonly PreparedSection[];
+  readonly status: PolicyStatus;
+  /** What it takes the place of. */
+  readonly before: KnownPolicy | null;
+}
 
 /**
  * Compiles policies into the rows of the kernel's tables, over and over: it keeps what it made, so that a change costs what it touches. Identity,
- * policy and rule numbers are stable while what they stand for is there. One per node; not to be called from within itself.
+ * policy and rule numbers are stable while what they stand for is there. One per node; what it answers is not changed afterwards.
  */
 export class PolicyCompiler {
   readonly #index = new PeerIndex();
   readonly #rules = new RuleTable();
   readonly #interests = new Interests();
   readonly #inhabitants = new Inhabitants(new IdentityAllocator());
+  readonly #groups = new Groups(this.#index);
+  readonly #context: ExpandContext = { index: this.#index, rules: this.#rules, nextSerial: () => this.#serial++ };
   readonly #rowContext: RowContext;
-  #policies = new Map<string, KnownPolicy>();
-  #records: ReadonlyMap<string, IdentityRecord> = new Map();
-  /** Which sections select an identity of pods. */
-  readonly #sectionsOf = new Map<number, Set<ExpandedSection>>();
-  readonly #groups = new Map<string, Group>();
-  readonly #groupOf = new Map<number, Group>();
-  readonly #groupsOf = new Map<ExpandedSection, Set<Group>>();
-  readonly #subjects = new Map<number, CompiledSubject>();
+  readonly #byKey = new Map<string, KnownPolicy>();
+  readonly #byPolicy = new Map<Policy, KnownPolicy>();
+  readonly #identities = new Map<number, Identity>();
   #last: CompiledPolicy | null = null;
-  #nextPolicy = 1;
-  #nextSerial = 1;
+  #serial = 1;
+  #compilation = 0;
 
   constructor() {
     const host = this.#index.entryOf({ kind: 'endpoints', selector: [isReserved('host')] });
     this.#index.pin(host);
-    const rule = this.#rules.hold({
-      policy: null,
-      direction: 'ingress',
-      action: 'allow',
-      section: 0,
-      index: 0,
-      name: "the node's own traffic",
-      matchType: 'L3-Only',
-    });
-    const hostRule: ExpandedRule = {
-      serial: 0,
-      everybody: false,
-      entries: [host],
-      items: [{ protocol: 0, port: 0, bits: 0, tier: 1, cell: { precedence: precedenceOf(hostRank, 'allow'), rule } }],
-      named: [],
-      templates: null,
-    };
+    const name = "the node's own traffic";
+    const rule = this.#rules.hold(
+      { policy: null, direction: 'ingress', action: 'allow', section: 0, index: 0, name, matchType: 'L3-Only' },
+      new RuleIds(),
+    );
+    const cell = { precedence: precedenceOf(hostRank, 'allow'), rule };
+    const items = [{ protocol: 0, port: 0, bits: 0, tier: 1, cell }];
+    const hostRule: ExpandedRule = { serial: 0, everybody: false, entries: [host], items, named: [], templates: null };
     this.#rowContext = { index: this.#index, hostRule };
   }
 
   /**
    * Policies and what is there, as tables. Where two policies have the same kind, namespace and name the last one counts.
-   * Throws MillraceError IDENTITIES_EXHAUSTED.
+   * Throws MillraceError IDENTITIES_EXHAUSTED; the compiler is of no more use then.
    */
   compile(policies: readonly Policy[], cluster: PolicyCluster): CompiledPolicy {
+    this.#compilation += 1;
     const change = new Change();
     const { added, removed, statuses } = this.#comparePolicies(policies, cluster.services);
-    const context: ExpandContext = {
-      index: this.#index,
-      rules: this.#rules,
-      services: cluster.services,
-      nextSerial: () => this.#nextSerial++,
-    };
     // What policies name decides which identities there are, so that comes before any of them is looked for.
     for (const { prepared } of added) for (const { interests } of prepared) this.#interests.hold(interests);
     for (const { sections } of removed) for (const { interests } of sections) this.#interests.drop(interests);
     const population = this.#inhabitants.update(cluster, this.#interests);
-    this.#removeIdentities(population, change);
-    for (const known of added) this.#addSections(known, context, change);
-    for (const { sections } of removed) for (const section of sections) this.#removeSection(section, context, change);
-    this.#addIdentities(population, change);
-    this.#records = population.records;
-    const subjectsChanged = this.#regroup(change);
-    const rowsChanged = this.#rebuild(change) || subjectsChanged;
-    return this.#publish(population, statuses, { rows: rowsChanged, subjects: subjectsChanged });
+    this.#removeIdentities(population.removed, change);
+    this.#replaceSections(added, removed);
+    this.#addIdentities(population.added, change);
+    const regrouped = this.#groups.settle();
+    const rowsChanged = this.#makeRows(regrouped.fresh, change) || regrouped.changed;
+    return this.#publish(population, statuses, { identities: change.identities, rows: rowsChanged, subjects: regrouped.changed });
   }
 
   #comparePolicies(policies: readonly Policy[], services: readonly PolicyService[]) {
-    const next = new Map<string, KnownPolicy>();
     const latest = new Map<string, NewPolicy>();
     const statuses: PolicyStatus[] = [];
     for (const policy of policies) {
-      const key = referenceKey(policy.reference);
-      const before = this.#policies.get(key);
-      const usesServices = policy.sections.some(usesService);
-      let prepared = before !== undefined && !usesServices && before.policy === policy ? before.prepared : null;
-      let text = '';
-      if (prepared === null) {
-        prepared = policy.sections.map((section) => prepareSection(policy, section, services));
-        if (usesServices)
-          text = JSON.stringify(
-            prepared.map(({ rules }) => rules.map(({ peers }) => peers)),
-            bytesAsList,
-          );
+      const same = this.#byPolicy.get(policy);
+      if (same !== undefined && same.services === null) {
+        this.#see(same, latest);
+        statuses.push(same.status);
+        continue;
       }
-      const unchanged = before !== undefined && before.services === text && (before.policy === policy || samePolicy(before.policy, policy));
-      if (unchanged) {
-        // the same words in another object: from now on that one is compared
+      const key = referenceKey(policy.reference);
+      const before = this.#byKey.get(key) ?? null;
+      const prepared = policy.sections.map((section) => prepareSection(policy, section, services));
+      const resolved = policy.sections.some(usesService) ? asText(prepared.map(({ rules }) => rules.map(({ peers }) => peers))) : null;
+      if (before !== null && before.services === resolved && (before.policy === policy || asText(before.policy) === asText(policy))) {
+        this.#byPolicy.delete(before.policy);
         before.policy = policy;
-        next.set(key, before);
-        latest.delete(key);
+        this.#byPolicy.set(policy, before);
+        this.#see(before, latest);
         statuses.push(before.status);
         continue;
       }
       const status = { reference: policy.reference, valid: policy.problems.length === 0, reasons: policy.problems };
       statuses.push(status);
-      next.delete(key);
-      latest.set(key, { key, policy, services: text, prepared, status });
+      if (before !== null) before.seen = 0;
+      latest.set(key, { key, policy, services: resolved, prepared, status, before });
     }
-    const removed = [...this.#policies].filter(([key, known]) => next.get(key) !== known).map(([, known]) => known);
-    this.#policies = next;
+    const removed = [...this.#byKey.values()].filter(({ seen }) => seen !== this.#compilation);
     return { added: [...latest.values()], removed, statuses };
   }
 
-  #addSections(item: NewPolicy, context: ExpandContext, change: Change): void {
-    const { key, policy, services, prepared, status } = item;
-    const sections = prepared.map((section) => expandSection(section, context));
-    for (const section of sections) for (const id of section.subject.ids) this.#select(id, section, change);
-    this.#policies.set(key, { policy, services, prepared, sections, status });
+  #see(known: KnownPolicy, latest: Map<string, NewPolicy>): void {
+    known.seen = this.#compilation;
+    if (latest.size > 0) latest.delete(known.key);
   }
 
-  #removeSection(section: ExpandedSection, context: ExpandContext, change: Change): void {
-    for (const id of section.subject.ids) {
-      if (this.#sectionsOf.get(id)?.delete(section)) change.dirty.add(id);
+  #replaceSections(added: readonly NewPolicy[], removed: readonly KnownPolicy[]): void {
+    const idsOf = new Map<KnownPolicy, RuleIds>();
+    for (const known of removed) {
+      this.#byKey.delete(known.key);
+      this.#byPolicy.delete(known.policy);
     }
-    releaseSection(section, context);
-  }
-
-  #select(id: number, section: ExpandedSection, change: Change): void {
-    if (this.#index.recordOf(id)?.identity.kind !== 'pods') return;
-    let sections = this.#sectionsOf.get(id);
-    if (sections === undefined) {
-      sections = new Set();
-      this.#sectionsOf.set(id, sections);
+    for (const { key, policy, services, prepared, status, before } of added) {
+      const ids = new RuleIds();
+      for (const id of before?.sections.flatMap(({ ruleIds }) => ruleIds) ?? []) {
+        const rule = this.#rules.get(id);
+        if (rule !== undefined) ids.add(rule);
+      }
+      if (before !== null) idsOf.set(before, ids);
+      const sections = prepared.map((section) => expandSection(section, this.#context, ids));
+      for (const section of sections) this.#groups.addSection(section);
+      const known = { key, policy, services, sections, status, seen: this.#compilation };
+      this.#byKey.set(key, known);
+      this.#byPolicy.set(policy, known);
     }
-    sections.add(section);
-    change.dirty.add(id);
+    for (const known of removed) {
+      for (const section of known.sections) {
+        this.#groups.removeSection(section);
+        releaseSection(section, this.#context, idsOf.get(known) ?? new RuleIds());
+      }
+    }
   }
 
-  #removeIdentities(population: Population, change: Change): void {
-    for (const [key, record] of this.#records) {
-      if (population.records.has(key)) continue;
+  #removeIdentities(records: readonly IdentityRecord[], change: Change): void {
+    for (const record of records) {
       const { id } = record.identity;
       for (const entry of this.#index.remove(record)) change.touch(entry, id);
-      if (this.#sectionsOf.delete(id)) change.dirty.add(id);
+      this.#groups.removeIdentity(id);
+      this.#identities.delete(id);
     }
+    if (records.length > 0) change.identities = true;
   }
 
-  #addIdentities(population: Population, change: Change): void {
-    for (const [key, record] of population.records) {
-      if (this.#records.has(key)) continue;
+  #addIdentities(records: readonly IdentityRecord[], change: Change): void {
+    for (const record of records) {
       const { id } = record.identity;
       for (const entry of this.#index.add(record)) {
         change.touch(entry, id);
-        for (const section of entry.subjectOf) this.#select(id, section, change);
+        if (entry.subjectOf !== null) for (const section of entry.subjectOf) this.#groups.select(id, section);
       }
+      this.#identities.set(id, record.identity);
     }
-  }
-
-  /** Finds the group of each identity whose sections changed; true where a subject is another than before. */
-  #regroup(change: Change): boolean {
-    for (const id of change.dirty) {
-      const before = this.#groupOf.get(id);
-      const sections = [...(this.#sectionsOf.get(id) ?? [])].sort((a, b) => a.serial - b.serial);
-      const group = sections.length === 0 ? undefined : this.#groupFor(sections, this.#index.recordOf(id)?.namedPorts ?? [], change);
-      if (group === before) continue;
-      change.subjects = true;
-      if (group === undefined) {
-        this.#groupOf.delete(id);
-        this.#subjects.delete(id);
-      } else {
-        group.members += 1;
-        this.#groupOf.set(id, group);
-        this.#subjects.set(id, { identity: id, policy: group.policy, ...group.enforced });
-      }
-      if (before !== undefined) this.#leave(before);
-    }
-    return change.subjects;
-  }
-
-  #groupFor(sections: readonly ExpandedSection[], ports: readonly NamedPort[], change: Change): Group {
-    const namedPorts = sections.some(({ namedIngress }) => namedIngress) ? ports : [];
-    const portText = namedPorts.map(({ name, protocol, port }) => `${name}/${protocol}/${port}`).sort();
-    const key = `${sections.map(({ serial }) => serial).join()} ${portText.join()}`;
-    let group = this.#groups.get(key);
-    if (group !== undefined) return group;
-    const enforced = {
-      ingress: sections.some((section) => section.enforced.ingress),
-      egress: sections.some((section) => section.enforced.egress),
-    };
-    group = { key, policy: this.#nextPolicy++, sections, namedPorts, enforced, members: 0, rows: [] };
-    this.#groups.set(key, group);
-    for (const section of sections) {
-      const groups = this.#groupsOf.get(section);
-      if (groups === undefined) this.#groupsOf.set(section, new Set([group]));
-      else groups.add(group);
-    }
-    change.fresh.add(group);
-    return group;
-  }
-
-  #leave(group: Group): void {
-    group.members -= 1;
-    if (group.members > 0) return;
-    this.#groups.delete(group.key);
-    for (const section of group.sections) {
-      const groups = this.#groupsOf.get(section);
-      groups?.delete(group);
-      if (groups?.size === 0) this.#groupsOf.delete(section);
-    }
+    if (records.length > 0) change.identities = true;
   }
 
   /** Makes the rows of new groups, and those of changed peers in the others; true where any did. */
-  #rebuild(change: Change): boolean {
-    for (const group of change.fresh) if (group.members > 0) group.rows = buildRows(group, this.#rowContext);
+  #makeRows(fresh: ReadonlySet<Group>, change: Change): boolean {
+    for (const group of fresh) group.rows = buildRows(group, this.#rowContext);
     const patches = new Map<Group, Set<number>>();
     const patch = (group: Group, ids: ReadonlySet<number>) => {
-      if (change.fresh.has(group)) return;
+      if (fresh.has(group)) return;
       const peers = patches.get(group) ?? new Set<number>();
       for (const id of ids) peers.add(id);
       patches.set(group, peers);
     };
     for (const [entry, ids] of change.peers) {
-      if (this.#rowContext.hostRule.entries.includes(entry)) for (const group of this.#groups.values()) patch(group, ids);
-      for (const section of entry.peerOf) for (const group of this.#groupsOf.get(section) ?? []) patch(group, ids);
+      if (this.#rowContext.hostRule.entries.includes(entry)) for (const group of this.#groups.all()) patch(group, ids);
+      for (const section of entry.peerOf ?? []) for (const group of section.groups ?? []) patch(group, ids);
     }
     for (const [group, peers] of patches) group.rows = patchRows(group, peers, this.#rowContext);
-    return change.fresh.size > 0 || patches.size > 0;
+    return fresh.size > 0 || patches.size > 0;
   }
 
-  #publish(population: Population, statuses: readonly PolicyStatus[], changed: { rows: boolean; subjects: boolean }): CompiledPolicy {
+  #publish(
+    population: Population,
+    statuses: readonly PolicyStatus[],
+    changed: { identities: boolean; rows: boolean; subjects: boolean },
+  ): CompiledPolicy {
     const last = this.#last;
-    const identities = [...population.records.values()].map(({ identity }) => identity);
-    const unique = new Map(identities.map((identity) => [identity.id, identity]));
-    const list = [...unique.values()];
     this.#last = {
-      identities: last !== null && sameItems(last.identities, list) ? last.identities : list,
+      identities: last !== null && !changed.identities ? last.identities : [...this.#identities.values()],
       ipcache: population.ipcache,
       endpoints: population.endpoints,
-      subjects: last !== null && !changed.subjects ? last.subjects : [...this.#subjects.values()],
-      rows:
-        last !== null && !changed.rows
-          ? last.rows
-          : new Map<number, readonly PolicyRow[]>([...this.#groups.values()].map(({ policy, rows }) => [policy, rows])),
+      subjects: last !== null && !changed.subjects ? last.subjects : this.#groups.subjects(),
+      rows: last !== null && !changed.rows ? last.rows : rowsByPolicy(this.#groups.all()),
       rules: this.#rules.snapshot(),
       statuses: last !== null && sameItems(last.statuses, statuses) ? last.statuses : statuses,
     };
@@ -276,13 +216,9 @@ export class PolicyCompiler {
 
 /** What one compilation has found to be different. */
 class Change {
-  /** Identities whose sections may be others than before. */
-  readonly dirty = new Set<number>();
-  /** Groups that are new. */
-  readonly fresh = new Set<Group>();
   /** Peers that name other identities than before, and which. */
   readonly peers = new Map<PeerEntry, Set<number>>();
-  subjects = false;
+  identities = false;
 
   touch(entry: PeerEntry, id: number): void {
     const ids = this.peers.get(entry);
@@ -291,19 +227,21 @@ class Change {
   }
 }
 
+function rowsByPolicy(groups: Iterable<Group>): ReadonlyMap<number, readonly PolicyRow[]> {
+  const rows = new Map<number, readonly PolicyRow[]>();
+  for (const group of groups) rows.set(group.policy, group.rows);
+  return rows;
+}
+
 function usesService(section: Policy['sections'][number]): boolean {
   return section.rules.some(
     ({ peers }) => peers.kind === 'some' && peers.peers.some(({ kind }) => kind === 'service' || kind === 'services'),
   );
 }
 
-/** Whether two policies say the same; the caller may make the objects anew for each compilation. */
-function samePolicy(a: Policy, b: Policy): boolean {
-  return JSON.stringify(a, bytesAsList) === JSON.stringify(b, bytesAsList);
-}
-
-function bytesAsList(_key: string, value: unknown): unknown {
-  return value instanceof Uint8Array ? value.join('.') : value;
+/** Equal for values that say the same; the caller may make the objects anew for each compilation. */
+function asText(value: unknown): string {
+  return JSON.stringify(value, (_key, item: unknown) => (item instanceof Uint8Array ? item.join('.') : item));
 }
 
 function sameItems<T>(before: readonly T[], now: readonly T[]): boolean {

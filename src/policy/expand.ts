@@ -1,11 +1,10 @@
-import type { SectionInterests } from './interests.ts';
 import { interestsOf } from './interests.ts';
 import { matchTypeOf } from './match-type.ts';
-import type { PeerEntry, PlainPeer } from './peer-entry.ts';
+import type { ExpandedRule, ExpandedSection, NamedItem, PeerEntry, PlainPeer, SectionInterests } from './parts.ts';
 import type { PeerIndex } from './peer-index.ts';
 import { portPrefixes } from './ports.ts';
-import type { RowItem, RowTemplate } from './rows.ts';
-import type { RuleTable } from './rule-table.ts';
+import type { RowItem } from './rows.ts';
+import type { RuleIds, RuleTable } from './rule-table.ts';
 import { defaultDenySource, ruleSource } from './rule-table.ts';
 import { isPod } from './selectors.ts';
 import { resolveServices } from './services.ts';
@@ -16,43 +15,9 @@ const actionNumbers = { 'default-deny': 1, pass: 2, allow: 3, deny: 4 } as const
 const tierNumbers: Readonly<Record<Tier, number>> = { admin: 0, normal: 1, baseline: 2 };
 const allPods: PlainPeer = { kind: 'endpoints', selector: [isPod] };
 
-/** A port that a pod gives a name, to be looked up where the pod is known. */
-export interface NamedItem {
-  readonly name: string;
-  readonly protocol: number | null;
-  readonly tier: number;
-  readonly cell: PolicyCell;
-}
-
-/** A rule as the rows need it. */
-export interface ExpandedRule {
-  /** Different for every rule that was ever expanded. */
-  readonly serial: number;
-  readonly everybody: boolean;
-  readonly entries: readonly PeerEntry[];
-  readonly items: readonly RowItem[];
-  readonly named: readonly NamedItem[];
-  /** The rows of this rule alone, made when first needed. */
-  templates: readonly RowTemplate[] | null;
-}
-
-/** One `spec`, ready to be combined with the others that select a pod. */
-export interface ExpandedSection {
-  readonly serial: number;
-  readonly subject: PeerEntry;
-  readonly rules: Readonly<Record<Direction, readonly ExpandedRule[]>>;
-  readonly enforced: Readonly<Record<Direction, boolean>>;
-  readonly defaultDeny: Readonly<Record<Direction, PolicyCell | null>>;
-  /** Whether the ports that a selected pod names make a difference. */
-  readonly namedIngress: boolean;
-  readonly ruleIds: readonly number[];
-  readonly interests: SectionInterests;
-}
-
 export interface ExpandContext {
   readonly index: PeerIndex;
   readonly rules: RuleTable;
-  readonly services: readonly PolicyService[];
   nextSerial(): number;
 }
 
@@ -77,12 +42,16 @@ export function prepareSection(policy: Policy, section: PolicySection, services:
   return { policy, section, rules, interests: interestsOf(section.subject, rules) };
 }
 
-/** Registers a section's peers and rules. What it takes is given back by `releaseSection`. */
-export function expandSection({ policy, section, rules, interests }: PreparedSection, context: ExpandContext): ExpandedSection {
+/** Registers a section's peers and rules; `before` are the rules that the policy had. What it takes is given back by `releaseSection`. */
+export function expandSection(
+  { policy, section, rules, interests }: PreparedSection,
+  context: ExpandContext,
+  before: RuleIds,
+): ExpandedSection {
   const { reference } = policy;
   const ruleIds: number[] = [];
   const hold = (source: Parameters<RuleTable['hold']>[0]): number => {
-    const id = context.rules.hold(source);
+    const id = context.rules.hold(source, before);
     ruleIds.push(id);
     return id;
   };
@@ -105,18 +74,21 @@ export function expandSection({ policy, section, rules, interests }: PreparedSec
   const made: ExpandedSection = {
     serial: context.nextSerial(),
     subject: context.index.entryOf({ kind: 'endpoints', selector: section.subject }),
-    rules: expanded,
+    ingress: expanded.ingress,
+    egress: expanded.egress,
     enforced: {
       ingress: section.defaultDeny.ingress || expanded.ingress.length > 0,
       egress: section.defaultDeny.egress || expanded.egress.length > 0,
     },
-    defaultDeny: { ingress: deny('ingress'), egress: deny('egress') },
+    denyIngress: deny('ingress'),
+    denyEgress: deny('egress'),
     namedIngress: expanded.ingress.some(({ named }) => named.length > 0),
     ruleIds,
     interests,
+    groups: null,
   };
-  made.subject.subjectOf.add(made);
-  for (const entry of entriesOf(made)) entry.peerOf.add(made);
+  made.subject.subjectOf = withMember(made.subject.subjectOf, made);
+  for (const entry of entriesOf(made)) entry.peerOf = withMember(entry.peerOf, made);
   return made;
 }
 
@@ -156,18 +128,28 @@ function expandRule(
   return [make(true, [], items, []), make(false, [context.index.entryOf(allPods)], [], named)];
 }
 
-export function entriesOf(section: ExpandedSection): Set<PeerEntry> {
-  return new Set([...section.rules.ingress, ...section.rules.egress].flatMap(({ entries }) => entries));
+function entriesOf(section: ExpandedSection): Set<PeerEntry> {
+  const entries = new Set<PeerEntry>();
+  for (const rules of [section.ingress, section.egress]) for (const rule of rules) for (const entry of rule.entries) entries.add(entry);
+  return entries;
 }
 
-/** Gives back the peers and rule ids of a section. */
-export function releaseSection(section: ExpandedSection, context: ExpandContext): void {
-  section.subject.subjectOf.delete(section);
-  const entries = entriesOf(section);
-  for (const entry of entries) entry.peerOf.delete(section);
-  for (const entry of [...entries, section.subject]) context.index.release(entry);
-  for (const id of section.ruleIds) {
-    const rule = context.rules.get(id);
-    if (rule !== undefined) context.rules.drop(rule);
+/** Gives back the peers of a section, and those of its rule ids that no rule of the changed policy has. */
+export function releaseSection(section: ExpandedSection, context: ExpandContext, now: RuleIds): void {
+  section.subject.subjectOf = withoutMember(section.subject.subjectOf, section);
+  for (const entry of entriesOf(section)) {
+    entry.peerOf = withoutMember(entry.peerOf, section);
+    context.index.release(entry);
   }
+  context.index.release(section.subject);
+  for (const id of section.ruleIds) if (!now.isTaken(id)) context.rules.drop(id);
+}
+
+function withMember<T>(set: Set<T> | null, member: T): Set<T> {
+  return set === null ? new Set([member]) : set.add(member);
+}
+
+function withoutMember<T>(set: Set<T> | null, member: T): Set<T> | null {
+  set?.delete(member);
+  return set?.size === 0 ? null : set;
 }

@@ -1,5 +1,5 @@
-import type { ExpandedRule, ExpandedSection } from './expand.ts';
 import type { NamedPort } from './identity.ts';
+import type { ExpandedRule, Group } from './parts.ts';
 import type { PeerIndex } from './peer-index.ts';
 import type { RowItem, RowTemplate } from './rows.ts';
 import { mergeItems, silent, toRow } from './rows.ts';
@@ -7,18 +7,6 @@ import type { Direction, PolicyCell, PolicyRow } from './types.ts';
 
 const directions: readonly Direction[] = ['ingress', 'egress'];
 const everybody = 0;
-
-/** Identities with the same policy: the same sections select them, and the same ports have names. */
-export interface Group {
-  readonly key: string;
-  readonly policy: number;
-  readonly sections: readonly ExpandedSection[];
-  readonly namedPorts: readonly NamedPort[];
-  readonly enforced: Readonly<Record<Direction, boolean>>;
-  /** How many identities are in it. */
-  members: number;
-  rows: readonly PolicyRow[];
-}
 
 export interface RowContext {
   readonly index: PeerIndex;
@@ -58,7 +46,7 @@ export function patchRows(group: Group, peers: ReadonlySet<number>, context: Row
 }
 
 function* sectionsRules(group: Group, direction: Direction): Iterable<ExpandedRule> {
-  for (const section of group.sections) yield* section.rules[direction];
+  for (const section of group.sections) yield* direction === 'ingress' ? section.ingress : section.egress;
 }
 
 function rulesOf(group: Group, direction: Direction, context: RowContext): ExpandedRule[] {
@@ -109,8 +97,8 @@ function resolve(
 
 function baseItem(group: Group, direction: Direction): RowItem {
   let cell: PolicyCell = silent;
-  for (const { defaultDeny } of group.sections) {
-    const own = defaultDeny[direction];
+  for (const { denyIngress, denyEgress } of group.sections) {
+    const own = direction === 'ingress' ? denyIngress : denyEgress;
     if (own !== null && (cell === silent || own.rule < cell.rule)) cell = own;
   }
   return { protocol: 0, port: 0, bits: 0, tier: 1, cell };

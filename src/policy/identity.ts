@@ -50,6 +50,8 @@ export interface Outside {
 }
 
 const none: ReadonlySet<string> = new Set();
+/** Between the parts of a key: no label, name of a port or range holds it. */
+const separator = '\0';
 
 /** Makes identities and numbers them. It lives as long as the compiler, so that numbers are stable. */
 export class IdentityAllocator {
@@ -60,7 +62,7 @@ export class IdentityAllocator {
   pods(labels: LabelSet, namedPorts: readonly NamedPort[], blocks: readonly string[]): IdentityRecord {
     const text = formatLabels(labels);
     const ports = namedPorts.map(({ name, protocol, port }) => `${name}/${protocol}/${port}`).sort();
-    const key = `pods ${text.join(',')} ${ports.join(',')} ${[...blocks].sort().join(',')}`;
+    const key = `pods ${[...text, '', ...ports, '', ...[...blocks].sort()].join(separator)}`;
     return {
       key,
       identity: { id: this.#pods.numberOf(key), labels: text, kind: 'pods' },
@@ -117,7 +119,7 @@ export class IdentityAllocator {
     const labels = new Map([[`reserved:${name}`, ''], ...nodeLabels]);
     if (apiServer) labels.set('reserved:kube-apiserver', '');
     const text = formatLabels(labels);
-    const key = `${name} ${text.join(',')} ${[...blocks].sort().join(',')}`;
+    const key = `${name} ${[...text, '', ...[...blocks].sort()].join(separator)}`;
     const plain = nodeLabels.size === 0 && blocks.length === 0 && !apiServer;
     const id = name === 'host' || plain ? reservedIds[name] : this.#nodes.numberOf(key);
     return {

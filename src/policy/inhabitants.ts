@@ -1,104 +1,104 @@
-import { formatCidr, formatIp, parseCidrOrIp, parseIp, unmapIp } from '../pods/address.ts';
+import { formatCidr, parseCidrOrIp } from '../pods/address.ts';
 import type { Cidr } from '../pods/types.ts';
-import { matchesFqdn } from './fqdn.ts';
-import type { IdentityAllocator, IdentityRecord, Outside } from './identity.ts';
+import { AddressBook, Census, claims } from './census.ts';
+import type { IdentityAllocator, IdentityRecord } from './identity.ts';
 import type { Interests } from './interests.ts';
 import type { LabelSet } from './labels.ts';
 import { podLabels } from './labels.ts';
+import { outsiders } from './outsiders.ts';
 import { apiServerAddresses } from './services.ts';
 import type { CompiledEndpoint, IpcacheEntry, PolicyCluster, PolicyNamespace, PolicyNode, PolicyPod } from './types.ts';
 
 /** Where Istio lets the kubelet's probes come from in ambient pods: they are the node's traffic (contract 6). */
 export const probeAddresses: readonly string[] = ['169.254.7.127', 'fd16:9254:7127:1337:ffff:ffff:ffff:ffff'];
 
-/** Who is there, and under which address. */
+/** Who is there, under which address, and who came and went since the last time. */
 export interface Population {
-  readonly records: ReadonlyMap<string, IdentityRecord>;
+  readonly added: readonly IdentityRecord[];
+  readonly removed: readonly IdentityRecord[];
   readonly ipcache: readonly IpcacheEntry[];
   readonly endpoints: readonly CompiledEndpoint[];
 }
 
-interface KnownPod {
-  readonly pod: PolicyPod;
-  readonly namespace: PolicyNamespace | undefined;
-  readonly version: number;
+/** Identities and addresses that belong together and go together. */
+interface Holding {
   readonly records: readonly IdentityRecord[];
   readonly entries: readonly IpcacheEntry[];
-  readonly endpoint: CompiledEndpoint;
 }
 
-interface KnownRange {
-  readonly record: IdentityRecord;
-  readonly entry: IpcacheEntry;
+interface KnownPod extends Holding {
+  readonly namespace: PolicyNamespace | undefined;
+  readonly version: number;
+  readonly endpoint: CompiledEndpoint;
+  /** The update that saw it last. */
+  seen: number;
 }
 
 /** Gives identities to pods, nodes and what is outside. It keeps what it knew, so that a pod that did not change costs next to nothing. */
 export class Inhabitants {
   readonly #allocator: IdentityAllocator;
-  #records = new Map<string, IdentityRecord>();
-  #pods = new Map<string, KnownPod>();
-  #ranges = new Map<Cidr, KnownRange>();
-  #entries = new Map<string, IpcacheEntry>();
-  #ipcache: readonly IpcacheEntry[] = [];
+  readonly #census = new Census();
+  readonly #book = new AddressBook();
+  readonly #pods = new Map<PolicyPod, KnownPod>();
   #endpoints: readonly CompiledEndpoint[] = [];
+  #nodes: Holding = { records: [], entries: [] };
+  #known: Holding = { records: [], entries: [] };
+  readonly #ranges = new Map<Cidr, Holding>();
+  #rangeVersion = -1;
+  #update = 0;
 
   constructor(allocator: IdentityAllocator) {
     this.#allocator = allocator;
+    // Rules may name these though nobody here has an address of theirs.
+    for (const name of ['unmanaged', 'health', 'init', 'ingress'] as const) this.#census.hold(allocator.reserved(name));
+    this.#census.hold(allocator.remoteNode(new Map(), [], false));
+    for (const apiServer of [false, true]) this.#census.hold(allocator.outside({ range: null, fqdns: new Map(), apiServer }));
   }
 
   /** Everybody, as of now. Identities that are no longer used give their numbers back. */
   update(cluster: PolicyCluster, interests: Interests): Population {
-    const live = new Map<string, IdentityRecord>();
-    const keep = (record: IdentityRecord): IdentityRecord => {
-      const known = live.get(record.key) ?? this.#records.get(record.key) ?? record;
-      live.set(known.key, known);
-      return known;
-    };
-    const places = new Places(this.#entries);
-    const endpoints: CompiledEndpoint[] = [];
-    this.#addPods(cluster, interests, keep, places, endpoints);
-    this.#addNodes(cluster, interests, keep, places);
-    this.#addOutside(cluster, interests, keep, places);
-    for (const name of ['unmanaged', 'health', 'init', 'ingress'] as const) keep(this.#allocator.reserved(name));
-    for (const [key, record] of this.#records) if (!live.has(key)) this.#allocator.free(record);
-    this.#records = live;
-    this.#entries = places.entries;
-    this.#ipcache = sameItems(this.#ipcache, [...places.entries.values()]);
-    this.#endpoints = sameItems(this.#endpoints, endpoints);
-    return { records: live, ipcache: this.#ipcache, endpoints: this.#endpoints };
+    this.#update += 1;
+    this.#updatePods(cluster, interests);
+    this.#nodes = this.#replace(this.#nodes, this.#nodesOf(cluster, interests), claims.node);
+    this.#known = this.#replace(this.#known, this.#knownOutside(cluster, interests), claims.known);
+    if (interests.ranges.version !== this.#rangeVersion) this.#updateRanges(interests);
+    const { added, removed } = this.#census.changes();
+    for (const record of removed) this.#allocator.free(record);
+    return { added, removed, ipcache: this.#book.list(), endpoints: this.#endpoints };
   }
 
-  #addPods(cluster: PolicyCluster, interests: Interests, keep: Keep, places: Places, endpoints: CompiledEndpoint[]): void {
+  #updatePods(cluster: PolicyCluster, interests: Interests): void {
     const namespaces = new Map(cluster.namespaces.map((namespace) => [namespace.name, namespace]));
-    const pods = new Map<string, KnownPod>();
     const version = interests.podVersion;
     const { labels } = interests;
+    const endpoints: CompiledEndpoint[] = [];
     for (const pod of cluster.pods) {
       if (pod.hostNetwork) continue;
-      const key = `${pod.namespace}/${pod.name}`;
       const namespace = namespaces.get(pod.namespace);
-      let known = this.#pods.get(key);
-      if (known === undefined || known.pod !== pod || known.namespace !== namespace || known.version !== version) {
-        known = this.#podOf(pod, namespace, version, labels, interests, keep, places, known);
+      let known = this.#pods.get(pod);
+      if (known === undefined || known.namespace !== namespace || known.version !== version) {
+        const next = this.#podOf(pod, namespace, labels, interests);
+        if (known !== undefined) this.#drop(known);
+        for (const entry of next.entries) this.#book.claim(entry, claims.pod);
+        known = { ...next, namespace, version, seen: 0 };
+        this.#pods.set(pod, known);
       }
-      pods.set(key, known);
-      for (const record of known.records) keep(record);
-      for (const entry of known.entries) places.addEntry(entry);
+      known.seen = this.#update;
       endpoints.push(known.endpoint);
     }
-    this.#pods = pods;
+    if (this.#pods.size > endpoints.length) {
+      for (const [pod, known] of this.#pods) {
+        if (known.seen === this.#update) continue;
+        this.#drop(known);
+        this.#pods.delete(pod);
+      }
+    }
+    const before = this.#endpoints;
+    const same = before.length === endpoints.length && endpoints.every((endpoint, index) => endpoint === before[index]);
+    if (!same) this.#endpoints = endpoints;
   }
 
-  #podOf(
-    pod: PolicyPod,
-    namespace: PolicyNamespace | undefined,
-    version: number,
-    named: ReadonlySet<string>,
-    interests: Interests,
-    keep: Keep,
-    places: Places,
-    before: KnownPod | undefined,
-  ): KnownPod {
+  #podOf(pod: PolicyPod, namespace: PolicyNamespace | undefined, named: ReadonlySet<string>, interests: Interests) {
     const labels = podLabels(pod, namespace, named);
     const ports = pod.namedPorts.filter(({ name }) => interests.ports.has(name));
     const records: IdentityRecord[] = [];
@@ -106,98 +106,105 @@ export class Inhabitants {
     for (const address of pod.addresses) {
       const range = parseCidrOrIp(address);
       if (range === null) continue;
-      const record = keep(this.#allocator.pods(labels, ports, interests.blocksOf(range)));
+      const record = this.#census.hold(this.#allocator.pods(labels, ports, interests.blocksOf(range)));
       records.push(record);
-      entries.push(places.entryOf(formatCidr(range), record.identity.id));
+      entries.push({ prefix: formatCidr(range), identity: record.identity.id });
     }
-    const first = records[0] ?? keep(this.#allocator.pods(labels, ports, []));
-    const { id } = first.identity;
-    const endpoint = before?.endpoint.identity === id ? before.endpoint : { namespace: pod.namespace, name: pod.name, identity: id };
-    return { pod, namespace, version, records: records.length > 0 ? records : [first], entries, endpoint };
+    const first = records[0] ?? this.#census.hold(this.#allocator.pods(labels, ports, []));
+    const endpoint = { namespace: pod.namespace, name: pod.name, identity: first.identity.id };
+    return { records: records.length > 0 ? records : [first], entries, endpoint };
   }
 
-  #addNodes(cluster: PolicyCluster, interests: Interests, keep: Keep, places: Places): void {
+  #nodesOf(cluster: PolicyCluster, interests: Interests): Holding {
     const apiServer = apiServerAddresses(cluster.services);
     const nodes = [...cluster.nodes, ...nodesOfPods(cluster.pods)];
     const labelsOf = (node: PolicyNode): LabelSet =>
       new Map(interests.nodes ? Object.entries(node.labels).map(([key, value]) => [`node:${key}`, value]) : []);
     const own = nodes.filter(({ local }) => local);
-    const ownRanges = own.flatMap(({ addresses }) => addresses.flatMap((address) => parseCidrOrIp(address) ?? []));
-    const host = keep(
+    const ranges = rangesOf(own.flatMap(({ addresses }) => addresses));
+    const host = this.#census.hold(
       this.#allocator.host(
         new Map(own.flatMap((node) => [...labelsOf(node)])),
         // The host is one identity: a range that holds one of its addresses holds it.
-        [...new Set(ownRanges.flatMap((range) => interests.blocksOf(range)))],
+        [...new Set(ranges.flatMap((range) => interests.blocksOf(range)))],
         own.some(({ addresses }) => addresses.some((address) => apiServer.has(address))),
       ),
     );
-    for (const range of ownRanges) places.add(range, host);
-    for (const address of probeAddresses) {
-      const range = parseCidrOrIp(address);
-      if (range !== null) places.add(range, host);
-    }
-    keep(this.#allocator.remoteNode(new Map(), [], false));
+    const records = [host];
+    const entries = new Map<string, IpcacheEntry>();
+    const add = (range: Cidr, { identity }: IdentityRecord) => {
+      const prefix = formatCidr(range);
+      if (!entries.has(prefix)) entries.set(prefix, { prefix, identity: identity.id });
+    };
+    for (const range of [...ranges, ...rangesOf(probeAddresses)]) add(range, host);
     for (const node of nodes) {
       if (node.local) continue;
       const labels = labelsOf(node);
       for (const address of node.addresses) {
-        const range = parseCidrOrIp(address);
-        if (range !== null) places.add(range, keep(this.#allocator.remoteNode(labels, interests.blocksOf(range), apiServer.has(address))));
+        for (const range of rangesOf([address])) {
+          const record = this.#census.hold(this.#allocator.remoteNode(labels, interests.blocksOf(range), apiServer.has(address)));
+          records.push(record);
+          add(range, record);
+        }
       }
     }
+    return { records, entries: [...entries.values()] };
   }
 
-  #addOutside(cluster: PolicyCluster, interests: Interests, keep: Keep, places: Places): void {
-    const none = new Map<string, string>();
-    keep(this.#allocator.outside({ range: null, fqdns: none, apiServer: false }));
-    keep(this.#allocator.outside({ range: null, fqdns: none, apiServer: true }));
+  /** Addresses outside that are known by more than a range. */
+  #knownOutside(cluster: PolicyCluster, interests: Interests): Holding {
+    const records: IdentityRecord[] = [];
+    const entries: IpcacheEntry[] = [];
     for (const [text, outside] of outsiders(cluster, interests)) {
-      const range = parseCidrOrIp(text);
-      // Addresses of pods and nodes are taken, and stay theirs.
-      if (range !== null && !places.has(range)) places.add(range, keep(this.#allocator.outside(outside)));
-    }
-    const ranges = new Map<Cidr, KnownRange>();
-    for (const range of interests.ranges.values()) {
-      let known = this.#ranges.get(range);
-      if (known === undefined) {
-        const record = this.#allocator.outside({ range, fqdns: none, apiServer: false });
-        known = { record, entry: places.entryOf(formatCidr(range), record.identity.id) };
+      for (const range of rangesOf([text])) {
+        const prefix = formatCidr(range);
+        // Addresses of pods and nodes stay theirs.
+        if (this.#book.isInside(prefix)) continue;
+        const record = this.#census.hold(this.#allocator.outside(outside));
+        records.push(record);
+        entries.push({ prefix, identity: record.identity.id });
       }
-      ranges.set(range, known);
-      keep(known.record);
-      places.addEntry(known.entry);
     }
-    this.#ranges = ranges;
-  }
-}
-
-type Keep = (record: IdentityRecord) => IdentityRecord;
-
-/** The ipcache being made; entries that stay as they were are the same objects. */
-class Places {
-  readonly #before: ReadonlyMap<string, IpcacheEntry>;
-  readonly entries = new Map<string, IpcacheEntry>();
-
-  constructor(before: ReadonlyMap<string, IpcacheEntry>) {
-    this.#before = before;
+    return { records, entries };
   }
 
-  entryOf(prefix: string, identity: number): IpcacheEntry {
-    const before = this.#before.get(prefix);
-    return before?.identity === identity ? before : { prefix, identity };
+  #updateRanges(interests: Interests): void {
+    this.#rangeVersion = interests.ranges.version;
+    const live = new Set(interests.ranges.values());
+    for (const [range, known] of this.#ranges) {
+      if (live.has(range)) continue;
+      this.#drop(known);
+      this.#ranges.delete(range);
+    }
+    for (const range of live) {
+      if (this.#ranges.has(range)) continue;
+      const record = this.#census.hold(this.#allocator.outside({ range, fqdns: new Map(), apiServer: false }));
+      const entry = { prefix: formatCidr(range), identity: record.identity.id };
+      this.#book.claim(entry, claims.range);
+      this.#ranges.set(range, { records: [record], entries: [entry] });
+    }
   }
 
-  /** The first that claims an address has it. */
-  addEntry(entry: IpcacheEntry): void {
-    if (!this.entries.has(entry.prefix)) this.entries.set(entry.prefix, entry);
+  /** Puts one holding in the place of another; entries that are in both stay, so that the list of addresses need not be made anew. */
+  #replace(before: Holding, now: Holding, order: number): Holding {
+    const old = new Map(before.entries.map((entry) => [entry.prefix, entry]));
+    const entries = now.entries.map((entry) => {
+      const same = old.get(entry.prefix);
+      if (same?.identity === entry.identity) {
+        old.delete(entry.prefix);
+        return same;
+      }
+      this.#book.claim(entry, order);
+      return entry;
+    });
+    for (const entry of old.values()) this.#book.release(entry);
+    for (const record of before.records) this.#census.drop(record);
+    return { records: now.records, entries };
   }
 
-  add(range: Cidr, record: IdentityRecord): void {
-    this.addEntry(this.entryOf(formatCidr(range), record.identity.id));
-  }
-
-  has(range: Cidr): boolean {
-    return this.entries.has(formatCidr(range));
+  #drop({ records, entries }: Holding): void {
+    for (const record of records) this.#census.drop(record);
+    for (const entry of entries) this.#book.release(entry);
   }
 }
 
@@ -206,39 +213,6 @@ function nodesOfPods(pods: readonly PolicyPod[]): PolicyNode[] {
   return pods.filter(({ hostNetwork }) => hostNetwork).map(({ name, addresses, local }) => ({ name, labels: {}, addresses, local }));
 }
 
-/** Addresses outside that are known by more than a range: names that DNS gave them, the API server. */
-function outsiders(cluster: PolicyCluster, interests: Interests): Map<string, Outside> {
-  const found = new Map<string, { range: Cidr | null; fqdns: Map<string, string>; apiServer: boolean }>();
-  const at = (address: string) => {
-    const parsed = parseIp(address);
-    if (parsed === null) return null;
-    const ip = unmapIp(parsed);
-    const text = formatIp(ip);
-    let outside = found.get(text);
-    if (outside === undefined) {
-      outside = { range: interests.rangeMap.longest(ip) ?? null, fqdns: new Map(), apiServer: false };
-      found.set(text, outside);
-    }
-    return outside;
-  };
-  for (const address of apiServerAddresses(cluster.services)) {
-    const outside = at(address);
-    if (outside !== null) outside.apiServer = true;
-  }
-  if (interests.fqdns.size === 0) return found;
-  const selectors = [...interests.fqdns.values()];
-  for (const [name, addresses] of cluster.names) {
-    const matching = selectors.filter((selector) => matchesFqdn(selector, name));
-    if (matching.length === 0) continue;
-    for (const address of addresses) {
-      const outside = at(address);
-      for (const { key, text } of matching) outside?.fqdns.set(key, text);
-    }
-  }
-  return found;
-}
-
-/** The list from before where the new one has the same objects. */
-function sameItems<T>(before: readonly T[], now: readonly T[]): readonly T[] {
-  return before.length === now.length && now.every((item, index) => item === before[index]) ? before : now;
+function rangesOf(addresses: readonly string[]): Cidr[] {
+  return addresses.flatMap((address) => parseCidrOrIp(address) ?? []);
 }

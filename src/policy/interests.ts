@@ -1,22 +1,10 @@
 import { formatCidr } from '../pods/address.ts';
 import type { Cidr } from '../pods/types.ts';
 import { isIdentityLabel } from './labels.ts';
-import type { PlainPeer } from './peer-entry.ts';
+import type { Block, FqdnInterest, PlainPeer, SectionInterests } from './parts.ts';
 import { fqdnKey } from './peer-entry.ts';
 import { blockKey, PrefixMap, rangeContains } from './prefix-map.ts';
 import type { EndpointSelector, PolicyRule } from './types.ts';
-
-export interface Block {
-  readonly key: string;
-  readonly cidr: Cidr;
-  readonly except: readonly Cidr[];
-}
-
-export interface FqdnInterest {
-  readonly key: string;
-  readonly match: 'name' | 'pattern';
-  readonly text: string;
-}
 
 /** A set whose members are there as long as somebody holds them. */
 class Held<T> {
@@ -54,16 +42,6 @@ class Held<T> {
   *values(): Iterable<T> {
     for (const { value } of this.#members.values()) yield value;
   }
-}
-
-/** What one section makes the identities depend on. */
-export interface SectionInterests {
-  readonly labels: readonly string[];
-  readonly ports: readonly string[];
-  readonly ranges: readonly Cidr[];
-  readonly blocks: readonly Block[];
-  readonly fqdns: readonly FqdnInterest[];
-  readonly nodes: boolean;
 }
 
 /** Collects them from a section whose services are resolved. */

@@ -1,22 +1,8 @@
 import { assertNever } from '../base/errors.ts';
-import type { ExpandedSection } from './expand.ts';
 import type { IdentityRecord } from './identity.ts';
+import type { PlainPeer } from './parts.ts';
 import { blockCovers, blockKey } from './prefix-map.ts';
-import { matchesSelector, selectorKey } from './selectors.ts';
-import type { Peer } from './types.ts';
-
-/** A peer without the services: those are resolved to what they stand for before. */
-export type PlainPeer = Exclude<Peer, { readonly kind: 'service' | 'services' }>;
-
-/** One way to name identities, shared by all rules that name them so, with those that it names now. */
-export interface PeerEntry {
-  readonly key: string;
-  readonly peer: PlainPeer;
-  readonly ids: Set<number>;
-  /** Sections that select by it, and sections with rules that name it. */
-  readonly subjectOf: Set<ExpandedSection>;
-  readonly peerOf: Set<ExpandedSection>;
-}
+import { compileSelector, selectorKey } from './selectors.ts';
 
 /** Equal for peers that name the same identities. */
 export function peerKey(peer: PlainPeer): string {
@@ -38,20 +24,26 @@ export function fqdnKey(peer: { readonly match: 'name' | 'pattern'; readonly tex
   return `fqdn ${peer.match} ${peer.text}`;
 }
 
-/** Whether a peer names an identity. */
-export function namesIdentity(peer: PlainPeer, record: IdentityRecord): boolean {
+/** Whether the peer names an identity, as a function that is asked often. */
+export function peerMatcher(peer: PlainPeer): (record: IdentityRecord) => boolean {
   switch (peer.kind) {
-    case 'endpoints':
-      return matchesSelector(record.labels, peer.selector);
-    case 'nodes':
-      return (
-        (record.labels.has('reserved:host') || record.labels.has('reserved:remote-node')) && matchesSelector(record.labels, peer.selector)
-      );
-    case 'cidr':
-      if (record.range !== null) return blockCovers(peer.cidr, peer.except, record.range);
-      return peer.inCluster && record.blocks.has(blockKey(peer.cidr, peer.except));
-    case 'fqdn':
-      return record.fqdns.has(fqdnKey(peer));
+    case 'endpoints': {
+      const selects = compileSelector(peer.selector);
+      return ({ labels }) => selects(labels);
+    }
+    case 'nodes': {
+      const selects = compileSelector(peer.selector);
+      return ({ labels }) => (labels.has('reserved:host') || labels.has('reserved:remote-node')) && selects(labels);
+    }
+    case 'cidr': {
+      const { cidr, except, inCluster } = peer;
+      const key = blockKey(cidr, except);
+      return ({ range, blocks }) => (range === null ? inCluster && blocks.has(key) : blockCovers(cidr, except, range));
+    }
+    case 'fqdn': {
+      const key = fqdnKey(peer);
+      return ({ fqdns }) => fqdns.has(key);
+    }
     default:
       return assertNever(peer, 'kind of peer');
   }

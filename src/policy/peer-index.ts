@@ -1,37 +1,41 @@
 import type { IdentityRecord } from './identity.ts';
 import { namespaceKey } from './labels.ts';
-import type { PeerEntry, PlainPeer } from './peer-entry.ts';
-import { namesIdentity, peerKey } from './peer-entry.ts';
+import type { PeerEntry, PlainPeer } from './parts.ts';
+import { peerKey, peerMatcher } from './peer-entry.ts';
 import { PrefixMap } from './prefix-map.ts';
 import type { LabelRequirement } from './types.ts';
 
 /**
- * Which identities each peer of the policies names. Thousands of selectors meet thousands of identities, so both sides are indexed: a selector stands
- * under one label that it demands (with the namespace, where it demands one), and an identity is compared only with those under its own labels.
+ * Which identities each peer of the policies names. Thousands of selectors meet thousands of identities, so selectors are indexed: one stands under a
+ * label that it demands (with the namespace, where it demands one), and an identity is compared only with those under its own labels.
  */
 export class PeerIndex {
   readonly #entries = new Map<string, PeerEntry>();
+  readonly #pinned = new Set<PeerEntry>();
   /** Selectors by the label that they demand; '' holds those that demand none. */
   readonly #byLabel = new Map<string, Set<PeerEntry>>();
   /** Ranges by address. */
   readonly #byRange = new PrefixMap<Set<PeerEntry>>();
   readonly #records = new Map<number, IdentityRecord>();
-  /** Ids by every label that they have, and by label and namespace. */
-  readonly #idsByLabel = new Map<string, Set<number>>();
+  readonly #idsByNamespace = new Map<string, Set<number>>();
   readonly #rangeIds = new Set<number>();
-  readonly #pinned = new Set<PeerEntry>();
 
-  /** The entry of a peer; a new one is compared with every identity that is known. */
+  /** The entry of a peer; a new one is compared with the identities that are known. */
   entryOf(peer: PlainPeer): PeerEntry {
     const key = peerKey(peer);
     const known = this.#entries.get(key);
     if (known !== undefined) return known;
-    const entry: PeerEntry = { key, peer, ids: new Set(), subjectOf: new Set(), peerOf: new Set() };
+    const entry: PeerEntry = { key, peer, matches: peerMatcher(peer), ids: new Set(), subjectOf: null, peerOf: null };
     this.#entries.set(key, entry);
-    for (const set of this.#places(entry, true)) set.add(entry);
+    if (peer.kind === 'cidr') {
+      const at = this.#byRange.get(peer.cidr);
+      if (at === undefined) this.#byRange.set(peer.cidr, new Set([entry]));
+      else at.add(entry);
+    }
+    for (const anchor of anchorsOf(peer)) addTo(this.#byLabel, anchor, entry);
     for (const id of this.#candidates(peer)) {
       const record = this.#records.get(id);
-      if (record !== undefined && namesIdentity(peer, record)) entry.ids.add(id);
+      if (record !== undefined && entry.matches(record)) entry.ids.add(id);
     }
     return entry;
   }
@@ -43,12 +47,14 @@ export class PeerIndex {
 
   /** Forgets an entry that no section uses any more. */
   release(entry: PeerEntry): void {
-    if (this.#pinned.has(entry)) return;
-    if (entry.subjectOf.size > 0 || entry.peerOf.size > 0 || this.#entries.get(entry.key) !== entry) return;
+    if (this.#pinned.has(entry) || entry.subjectOf !== null || entry.peerOf !== null || this.#entries.get(entry.key) !== entry) return;
     this.#entries.delete(entry.key);
-    for (const set of this.#places(entry, false)) set.delete(entry);
-    if (entry.peer.kind === 'cidr' && this.#byRange.get(entry.peer.cidr)?.size === 0) this.#byRange.delete(entry.peer.cidr);
-    for (const anchor of anchorsOf(entry.peer)) if (this.#byLabel.get(anchor)?.size === 0) this.#byLabel.delete(anchor);
+    if (entry.peer.kind === 'cidr') {
+      const at = this.#byRange.get(entry.peer.cidr);
+      at?.delete(entry);
+      if (at?.size === 0) this.#byRange.delete(entry.peer.cidr);
+    }
+    for (const anchor of anchorsOf(entry.peer)) removeFrom(this.#byLabel, anchor, entry);
   }
 
   recordOf(id: number): IdentityRecord | undefined {
@@ -59,14 +65,11 @@ export class PeerIndex {
   add(record: IdentityRecord): PeerEntry[] {
     const { id } = record.identity;
     this.#records.set(id, record);
-    for (const key of labelKeys(record)) setOf(this.#idsByLabel, key).add(id);
+    const namespace = namespaceOf(record);
+    if (namespace !== undefined) addTo(this.#idsByNamespace, namespace, id);
     if (record.range !== null) this.#rangeIds.add(id);
-    const named: PeerEntry[] = [];
-    for (const entry of this.#entriesFor(record)) {
-      if (!namesIdentity(entry.peer, record)) continue;
-      entry.ids.add(id);
-      named.push(entry);
-    }
+    const named = this.#entriesFor(record).filter((entry) => entry.matches(record));
+    for (const entry of named) entry.ids.add(id);
     return named;
   }
 
@@ -75,11 +78,8 @@ export class PeerIndex {
     const { id } = record.identity;
     if (this.#records.get(id) !== record) return [];
     this.#records.delete(id);
-    for (const key of labelKeys(record)) {
-      const ids = this.#idsByLabel.get(key);
-      ids?.delete(id);
-      if (ids?.size === 0) this.#idsByLabel.delete(key);
-    }
+    const namespace = namespaceOf(record);
+    if (namespace !== undefined) removeFrom(this.#idsByNamespace, namespace, id);
     this.#rangeIds.delete(id);
     return this.#entriesFor(record).filter((entry) => entry.ids.delete(id));
   }
@@ -88,9 +88,15 @@ export class PeerIndex {
   #entriesFor(record: IdentityRecord): PeerEntry[] {
     const found: PeerEntry[] = [];
     const collect = (set: Iterable<PeerEntry> | undefined) => {
-      for (const entry of set ?? []) found.push(entry);
+      if (set !== undefined) for (const entry of set) found.push(entry);
     };
-    for (const key of labelKeys(record)) collect(this.#byLabel.get(key));
+    const namespace = namespaceOf(record);
+    for (const [label, value] of record.labels) {
+      const plain = label.slice(label.indexOf(':') + 1);
+      collect(this.#byLabel.get(plain));
+      collect(this.#byLabel.get(`${plain}=${value}`));
+      if (namespace !== undefined && plain !== namespaceKey) collect(this.#byLabel.get(`${namespace}|${plain}=${value}`));
+    }
     collect(this.#byLabel.get(''));
     if (record.range !== null) for (const set of this.#byRange.covering(record.range)) collect(set);
     // Blocks and names are keys of the record itself.
@@ -99,52 +105,39 @@ export class PeerIndex {
     return found;
   }
 
-  #places(entry: PeerEntry, make: boolean): Set<PeerEntry>[] {
-    const { peer } = entry;
-    if (peer.kind === 'fqdn') return [];
-    if (peer.kind === 'cidr') {
-      let set = this.#byRange.get(peer.cidr);
-      if (set === undefined && make) {
-        set = new Set();
-        this.#byRange.set(peer.cidr, set);
-      }
-      return set === undefined ? [] : [set];
-    }
-    return anchorsOf(peer).map((anchor) => setOf(this.#byLabel, anchor));
-  }
-
   #candidates(peer: PlainPeer): Iterable<number> {
-    if (peer.kind === 'cidr') return peer.inCluster ? this.#records.keys() : this.#rangeIds;
-    if (peer.kind === 'fqdn') return this.#records.keys();
-    const anchors = anchorsOf(peer);
-    if (anchors.includes('')) return this.#records.keys();
-    const ids = new Set<number>();
-    for (const anchor of anchors) for (const id of this.#idsByLabel.get(anchor) ?? []) ids.add(id);
-    return ids;
+    if (peer.kind === 'cidr' && !peer.inCluster) return this.#rangeIds;
+    const namespace = peer.kind === 'endpoints' ? demandedNamespace(peer.selector) : undefined;
+    return namespace === undefined ? this.#records.keys() : (this.#idsByNamespace.get(namespace) ?? []);
   }
 }
 
-/** Labels of an identity as anchors have them: `key=value`, `key`, and both behind the namespace. */
-function labelKeys(record: IdentityRecord): string[] {
-  const keys: string[] = [];
-  const namespace = record.labels.get(`k8s:${namespaceKey}`);
-  for (const [label, value] of record.labels) {
-    const plain = label.slice(label.indexOf(':') + 1);
-    keys.push(`${plain}=${value}`, plain);
-    if (namespace !== undefined && plain !== namespaceKey) keys.push(`${namespace}|${plain}=${value}`);
-  }
-  return keys;
+function namespaceOf(record: IdentityRecord): string | undefined {
+  return record.labels.get(`k8s:${namespaceKey}`);
+}
+
+function demandedNamespace(selector: readonly LabelRequirement[]): string | undefined {
+  const demand = selector.find(
+    ({ source, key, operator, values }) => operator === 'In' && source === 'k8s' && key === namespaceKey && values.length === 1,
+  );
+  return demand?.values[0];
 }
 
 /** Labels of which an identity must have one to be named; [''] where nothing is demanded. Sources are left out: they are compared later. */
 function anchorsOf(peer: PlainPeer): string[] {
   if (peer.kind === 'cidr' || peer.kind === 'fqdn') return [];
-  const demands = peer.selector.filter(({ operator }) => operator === 'In' || operator === 'Exists');
-  const namespace = demands.find(({ source, key, values }) => source === 'k8s' && key === namespaceKey && values.length === 1)?.values[0];
-  const [best] = demands.filter((demand) => namespace === undefined || demand.key !== namespaceKey).sort((a, b) => weight(a) - weight(b));
-  if (best === undefined) return namespace === undefined ? [''] : [`${namespaceKey}=${namespace}`];
-  if (best.operator === 'Exists') return namespace === undefined ? [best.key] : [`${namespaceKey}=${namespace}`];
-  return [...new Set(best.values)].map((value) => `${namespace === undefined ? '' : `${namespace}|`}${best.key}=${value}`);
+  const namespace = demandedNamespace(peer.selector);
+  const whole = namespace === undefined ? '' : `${namespaceKey}=${namespace}`;
+  let best: LabelRequirement | null = null;
+  for (const demand of peer.selector) {
+    if (demand.operator !== 'In' && demand.operator !== 'Exists') continue;
+    if (namespace !== undefined && demand.key === namespaceKey) continue;
+    if (best === null || weight(demand) < weight(best)) best = demand;
+  }
+  if (best === null) return [whole];
+  if (best.operator === 'Exists') return namespace === undefined ? [best.key] : [whole];
+  const { key, values } = best;
+  return [...new Set(values)].map((value) => `${namespace === undefined ? '' : `${namespace}|`}${key}=${value}`);
 }
 
 /** How many identities a requirement is likely to leave; only the order counts. */
@@ -153,13 +146,16 @@ function weight({ operator, key, values }: LabelRequirement): number {
   return values.length + (key.includes('namespace') || key.startsWith('io.cilium.k8s.policy.cluster') ? 100 : 0);
 }
 
-function setOf<T>(map: Map<string, Set<T>>, key: string): Set<T> {
-  let set = map.get(key);
-  if (set === undefined) {
-    set = new Set();
-    map.set(key, set);
-  }
-  return set;
+function addTo<T>(map: Map<string, Set<T>>, key: string, value: T): void {
+  const set = map.get(key);
+  if (set === undefined) map.set(key, new Set([value]));
+  else set.add(value);
+}
+
+function removeFrom<T>(map: Map<string, Set<T>>, key: string, value: T): void {
+  const set = map.get(key);
+  set?.delete(value);
+  if (set?.size === 0) map.delete(key);
 }
 
 function single<T>(value: T | undefined): T[] {

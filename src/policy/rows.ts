@@ -42,6 +42,14 @@ const keyOf = (protocol: number, bits: number, port: number): number => (protoco
  * each tier the strongest of all items that cover it; a row that says the same as the one around it is left out.
  */
 export function mergeItems(items: readonly RowItem[]): RowTemplate[] {
+  const [only] = items;
+  if (only !== undefined && items.length === 1)
+    return [
+      template(
+        only,
+        only.tier === 0 ? [only.cell, silent, silent] : only.tier === 1 ? [silent, only.cell, silent] : [silent, silent, only.cell],
+      ),
+    ];
   const own = new Map<number, { readonly item: RowItem; readonly cells: Cells }>();
   /** Lengths of the prefixes of ports, by protocol, ascending. */
   const lengths = new Map<number, number[]>();
@@ -85,11 +93,15 @@ export function mergeItems(items: readonly RowItem[]): RowTemplate[] {
     const tiers: Cells = [cells[0], cells[1], cells[2]];
     fold(tiers, around);
     if (covered && tiers.every((cell, tier) => cell === around[tier])) continue;
-    rows.push({ protocol: item.protocol, port: item.port, portBits: item.bits, tiers });
+    rows.push(template(item, tiers));
   }
   return rows;
 }
 
-export function toRow(template: RowTemplate, peer: number, direction: Direction): PolicyRow {
-  return { peer, direction, protocol: template.protocol, port: template.port, portBits: template.portBits, tiers: template.tiers };
+function template(item: RowItem, tiers: PolicyTiers): RowTemplate {
+  return { protocol: item.protocol, port: item.port, portBits: item.bits, tiers };
+}
+
+export function toRow({ protocol, port, portBits, tiers }: RowTemplate, peer: number, direction: Direction): PolicyRow {
+  return { peer, direction, protocol, port, portBits, tiers };
 }

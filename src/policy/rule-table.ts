@@ -16,36 +16,22 @@ interface RuleSource {
   readonly matchType: MatchType;
 }
 
-/** Ids of rules: the same rule of the same policy keeps its id as long as it is there, and no id is given twice. */
+/** Ids of rules: no id is given twice. */
 export class RuleTable {
-  readonly #held = new Map<string, { readonly id: number; count: number }>();
   #rules = new Map<number, CompiledRule>();
   #next = 1;
   #shared = true;
 
-  /** Takes a hold on the id of a rule, as of the last manifest. */
-  hold(source: RuleSource): number {
-    const key = keyOf(source);
-    let held = this.#held.get(key);
-    if (held === undefined) {
-      held = { id: this.#next, count: 0 };
-      this.#next += 1;
-      this.#held.set(key, held);
-    }
-    held.count += 1;
-    const known = this.#rules.get(held.id);
-    if (known === undefined || known.name !== source.name) this.#writable().set(held.id, { id: held.id, ...source });
-    return held.id;
+  /** The id of a rule: that of `before` where the policy had such a rule already, else a new one. */
+  hold(source: RuleSource, before: RuleIds): number {
+    const known = before.size === 0 ? undefined : before.take(ruleKey(source));
+    const id = known ?? this.#next++;
+    if (known === undefined || this.#rules.get(id)?.name !== source.name) this.#writable().set(id, { id, ...source });
+    return id;
   }
 
-  drop(rule: CompiledRule): void {
-    const key = keyOf(rule);
-    const held = this.#held.get(key);
-    if (held === undefined) return;
-    held.count -= 1;
-    if (held.count > 0) return;
-    this.#held.delete(key);
-    this.#writable().delete(held.id);
+  drop(id: number): void {
+    this.#writable().delete(id);
   }
 
   get(id: number): CompiledRule | undefined {
@@ -65,8 +51,34 @@ export class RuleTable {
   }
 }
 
-function keyOf({ policy, direction, action, section, index, matchType }: RuleSource): string {
-  return `${policy === null ? '' : referenceKey(policy)} ${section} ${direction} ${action} ${index} ${matchType}`;
+/** The rules of a policy before it changed, so that those that stay keep their ids. */
+export class RuleIds {
+  readonly #byKey = new Map<string, number>();
+  readonly #taken = new Set<number>();
+
+  add(rule: CompiledRule): void {
+    this.#byKey.set(ruleKey(rule), rule.id);
+  }
+
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  take(key: string): number | undefined {
+    const id = this.#byKey.get(key);
+    if (id !== undefined) this.#taken.add(id);
+    return id;
+  }
+
+  /** Whether a rule of the changed policy has this id now. */
+  isTaken(id: number): boolean {
+    return this.#taken.has(id);
+  }
+}
+
+/** Tells the rules of one policy apart. */
+function ruleKey({ direction, action, section, index, matchType }: RuleSource): string {
+  return `${section} ${direction} ${action} ${index} ${matchType}`;
 }
 
 /** The identity of a rule within its policy. */

@@ -6,32 +6,42 @@ import type { EndpointSelector, LabelRequirement } from './types.ts';
 /** Where a label without a source in its selector may come from. */
 const sources = ['k8s', 'reserved', 'node', 'cidr', 'fqdn'];
 
-/** Whether labels satisfy one requirement. A label that is not there satisfies NotIn, as in Kubernetes. */
-export function matchesRequirement(labels: LabelSet, { source, key, operator, values }: LabelRequirement): boolean {
-  const value = source === 'any' ? anyOf(labels, key) : labels.get(`${source}:${key}`);
-  switch (operator) {
-    case 'In':
-      return value !== undefined && values.includes(value);
-    case 'NotIn':
-      return value === undefined || !values.includes(value);
-    case 'Exists':
-      return value !== undefined;
-    case 'DoesNotExist':
-      return value === undefined;
-  }
-}
-
-function anyOf(labels: LabelSet, key: string): string | undefined {
-  for (const source of sources) {
-    const value = labels.get(`${source}:${key}`);
-    if (value !== undefined) return value;
-  }
-  return undefined;
-}
-
 /** Whether labels satisfy every requirement; a selector without any selects everything. */
 export function matchesSelector(labels: LabelSet, selector: EndpointSelector): boolean {
-  return selector.every((requirement) => matchesRequirement(labels, requirement));
+  return compileSelector(selector)(labels);
+}
+
+/** A selector as a function that is asked often. A label that is not there satisfies NotIn, as in Kubernetes. */
+export function compileSelector(selector: EndpointSelector): (labels: LabelSet) => boolean {
+  const tests = selector.map(compileRequirement);
+  return (labels) => tests.every((test) => test(labels));
+}
+
+function compileRequirement({ source, key, operator, values }: LabelRequirement): (labels: LabelSet) => boolean {
+  const keys = (source === 'any' ? sources : [source]).map((one) => `${one}:${key}`);
+  const valueIn = (labels: LabelSet): string | undefined => {
+    for (const full of keys) {
+      const value = labels.get(full);
+      if (value !== undefined) return value;
+    }
+    return undefined;
+  };
+  switch (operator) {
+    case 'In':
+      return (labels) => {
+        const value = valueIn(labels);
+        return value !== undefined && values.includes(value);
+      };
+    case 'NotIn':
+      return (labels) => {
+        const value = valueIn(labels);
+        return value === undefined || !values.includes(value);
+      };
+    case 'Exists':
+      return (labels) => valueIn(labels) !== undefined;
+    case 'DoesNotExist':
+      return (labels) => valueIn(labels) === undefined;
+  }
 }
 
 /** Requirements of a selector of Kubernetes on labels of one source; `prefix` goes before each key. */
@@ -75,8 +85,10 @@ export function ciliumRequirements(selector: LabelSelector): LabelRequirement[] 
 
 /** A key that is equal where two selectors are. */
 export function selectorKey(selector: EndpointSelector): string {
-  return selector
-    .map(({ source, key, operator, values }) => JSON.stringify([source, key, operator, [...values].sort()]))
-    .sort()
-    .join();
+  // Values may hold anything, so each tells its length.
+  const parts = selector.map(({ source, key, operator, values }) => {
+    const sorted = values.length > 1 ? [...values].sort() : values;
+    return `${source} ${key.length} ${key} ${operator}${sorted.map((value) => ` ${value.length} ${value}`).join('')}`;
+  });
+  return parts.sort().join('\n');
 }

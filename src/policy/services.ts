@@ -1,5 +1,5 @@
 import { parseCidrOrIp } from '../pods/address.ts';
-import type { PlainPeer } from './peer-entry.ts';
+import type { PlainPeer } from './parts.ts';
 import { inNamespace, matchesSelector } from './selectors.ts';
 import type { Peer, PolicyService } from './types.ts';
 

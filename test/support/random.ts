@@ -19,6 +19,11 @@ export class Random {
     return Math.floor(this.next() * limit);
   }
 
+  /** A whole number from `least` to `most`, both included. */
+  between(least: number, most: number): number {
+    return least + this.below(most - least + 1);
+  }
+
   chance(probability: number): boolean {
     return this.next() < probability;
   }
@@ -32,6 +37,6 @@ export class Random {
 
   /** `least` to `most` of them, with repetitions. */
   some<T>(least: number, most: number, make: () => T): T[] {
-    return Array.from({ length: least + this.below(most - least + 1) }, make);
+    return Array.from({ length: this.between(least, most) }, make);
   }
 }
