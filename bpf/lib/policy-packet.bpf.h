@@ -48,6 +48,8 @@ enum mr_fragmentation {
 	MR_WHOLE = 0,
 	MR_FIRST_FRAGMENT = 1,
 	MR_LATER_FRAGMENT = 2,
+	/* a whole packet that has the header of a fragment */
+	MR_ONLY_FRAGMENT = 3,
 };
 
 /* A packet as policy sees it, where it was seen, and how far it was read. */
@@ -240,8 +242,7 @@ MR_ONCE int mr_skip_extensions(struct __sk_buff *skb, struct mr_seen *p)
 					       ? -MR_DROP_INVALID_PACKET
 					       : 0;
 			}
-			if (fragment & 1)
-				p->fragment = MR_FIRST_FRAGMENT;
+			p->fragment = fragment & 1 ? MR_FIRST_FRAGMENT : MR_ONLY_FRAGMENT;
 			continue;
 		}
 		if (kind == MR_NEXT_HOP_BY_HOP && i > 0)

@@ -204,7 +204,9 @@ static __always_inline int mr_read_transport(struct __sk_buff *skb, struct mr_se
 		if (result)
 			return result;
 	}
-	return p->fragment ? mr_share_fragment(p) : 0;
+	if (p->fragment == MR_FIRST_FRAGMENT || p->fragment == MR_LATER_FRAGMENT)
+		return mr_share_fragment(p);
+	return 0;
 }
 
 /*
