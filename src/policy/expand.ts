@@ -8,7 +8,7 @@ import type { RuleIds, RuleTable } from './rule-table.ts';
 import { defaultDenySource, ruleSource } from './rule-table.ts';
 import { isPod } from './selectors.ts';
 import { resolveServices } from './services.ts';
-import type { Direction, Policy, PolicyCell, PolicyRule, PolicySection, PolicyService, Tier } from './types.ts';
+import type { Direction, MatchType, Policy, PolicyCell, PolicyRule, PolicySection, PolicyService, Tier } from './types.ts';
 
 /** enum mr_action */
 const actionNumbers = { 'default-deny': 1, pass: 2, allow: 3, deny: 4 } as const;
@@ -61,12 +61,14 @@ export function expandSection(
       : null;
   const expanded: Record<Direction, ExpandedRule[]> = { ingress: [], egress: [] };
   for (const { rule, peers } of rules) {
-    const cells = new Map<string, PolicyCell>();
-    const cellOf = (matchType: ReturnType<typeof matchTypeOf>): PolicyCell => {
-      const known = cells.get(matchType);
+    const types: MatchType[] = [];
+    const cells: PolicyCell[] = [];
+    const cellOf = (matchType: MatchType): PolicyCell => {
+      const known = cells[types.indexOf(matchType)];
       if (known !== undefined) return known;
       const cell = { precedence: precedenceOf(rule.rank, rule.action), rule: hold(ruleSource(reference, section.index, rule, matchType)) };
-      cells.set(matchType, cell);
+      types.push(matchType);
+      cells.push(cell);
       return cell;
     };
     expanded[rule.direction].push(...expandRule(rule, tierNumbers[section.tier], peers, cellOf, context));
@@ -96,7 +98,7 @@ function expandRule(
   rule: PolicyRule,
   tier: number,
   peers: readonly PlainPeer[],
-  cellOf: (matchType: ReturnType<typeof matchTypeOf>) => PolicyCell,
+  cellOf: (matchType: MatchType) => PolicyCell,
   context: ExpandContext,
 ): ExpandedRule[] {
   const items: RowItem[] = [];
@@ -122,10 +124,14 @@ function expandRule(
     named: namedHere,
     templates: null,
   });
-  if (rule.peers.kind === 'some') return [make(false, [...new Set(peers.map((peer) => context.index.entryOf(peer)))], items, named)];
+  if (rule.peers.kind === 'some') return [make(false, unique(peers.map((peer) => context.index.entryOf(peer))), items, named)];
   if (rule.direction === 'ingress' || named.length === 0) return [make(true, [], items, named)];
   // On the way out a name means another port at each destination, so everybody becomes each pod.
   return [make(true, [], items, []), make(false, [context.index.entryOf(allPods)], [], named)];
+}
+
+function unique<T>(items: readonly T[]): readonly T[] {
+  return items.length < 2 ? items : [...new Set(items)];
 }
 
 function entriesOf(section: ExpandedSection): Set<PeerEntry> {

@@ -49,36 +49,39 @@ export function interestsOf(
   subject: EndpointSelector,
   rules: readonly { readonly rule: PolicyRule; readonly peers: readonly PlainPeer[] }[],
 ): SectionInterests {
-  const selectors = [subject];
-  const ranges = new Map<string, Cidr>();
-  const blocks = new Map<string, Block>();
-  const fqdns = new Map<string, FqdnInterest>();
-  const ports = new Set<string>();
-  let nodes = false;
+  const found = new Found();
+  found.selector(subject);
   for (const { rule, peers } of rules) {
-    for (const match of rule.ports ?? []) if (match.kind === 'named') ports.add(match.name);
-    for (const peer of peers) {
-      if (peer.kind === 'endpoints') selectors.push(peer.selector);
-      if (peer.kind === 'nodes') nodes = true;
-      if (peer.kind === 'fqdn') fqdns.set(fqdnKey(peer), { key: fqdnKey(peer), match: peer.match, text: peer.text });
-      if (peer.kind !== 'cidr') continue;
-      for (const range of [peer.cidr, ...peer.except]) ranges.set(formatCidr(range), range);
-      const key = blockKey(peer.cidr, peer.except);
-      if (peer.inCluster) blocks.set(key, { key, cidr: peer.cidr, except: peer.except });
+    for (const match of rule.ports ?? []) if (match.kind === 'named' && !found.ports.includes(match.name)) found.ports.push(match.name);
+    for (const peer of peers) found.peer(peer);
+  }
+  return found;
+}
+
+/** Most sections make the identities depend on little, and there are thousands: lists that are mostly empty are enough. */
+class Found implements SectionInterests {
+  readonly labels: string[] = [];
+  readonly ports: string[] = [];
+  readonly ranges: Cidr[] = [];
+  readonly blocks: Block[] = [];
+  readonly fqdns: FqdnInterest[] = [];
+  nodes = false;
+
+  peer(peer: PlainPeer): void {
+    if (peer.kind === 'endpoints') this.selector(peer.selector);
+    else if (peer.kind === 'nodes') this.nodes = true;
+    else if (peer.kind === 'fqdn') this.fqdns.push({ key: fqdnKey(peer), match: peer.match, text: peer.text });
+    else {
+      this.ranges.push(peer.cidr, ...peer.except);
+      if (peer.inCluster) this.blocks.push({ key: blockKey(peer.cidr, peer.except), cidr: peer.cidr, except: peer.except });
     }
   }
-  const labels = new Set<string>();
-  for (const selector of selectors) {
-    for (const { source, key } of selector) if ((source === 'any' || source === 'k8s') && !isIdentityLabel(key)) labels.add(key);
+
+  selector(selector: EndpointSelector): void {
+    for (const { source, key } of selector) {
+      if ((source === 'any' || source === 'k8s') && !isIdentityLabel(key) && !this.labels.includes(key)) this.labels.push(key);
+    }
   }
-  return {
-    labels: [...labels],
-    ports: [...ports],
-    ranges: [...ranges.values()],
-    blocks: [...blocks.values()],
-    fqdns: [...fqdns.values()],
-    nodes,
-  };
 }
 
 /** What all policies together make the identities depend on. The versions move when something came or went. */

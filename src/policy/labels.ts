@@ -32,8 +32,8 @@ const excluded = [
   /^etcd_node/,
 ];
 
-/** Whether a label with this key tells pods apart. The longest including match must be longer than the shortest excluding one. */
-export function isIdentityLabel(key: string): boolean {
+/** The longest including match must be longer than the shortest excluding one. */
+function judge(key: string): boolean {
   let shortest = 0;
   for (const pattern of excluded) {
     const length = pattern.exec(key)?.[0].length ?? 0;
@@ -52,7 +52,7 @@ export function podLabels(pod: PolicyPod, namespace: PolicyNamespace | undefined
   const labels = new Map<string, string>();
   for (const [key, value] of Object.entries(pod.labels)) {
     if (key.startsWith('io.cilium.k8s.') || key.startsWith('io.kubernetes.')) continue;
-    if (isKept(key) || named.has(key)) labels.set(`k8s:${key}`, value);
+    if (isIdentityLabel(key) || named.has(key)) labels.set(`k8s:${key}`, value);
   }
   labels.set(`k8s:${namespaceLabelsPrefix}kubernetes.io/metadata.name`, pod.namespace);
   for (const [key, value] of Object.entries(namespace?.labels ?? {})) labels.set(`k8s:${namespaceLabelsPrefix}${key}`, value);
@@ -64,11 +64,13 @@ export function podLabels(pod: PolicyPod, namespace: PolicyNamespace | undefined
 
 /** The filter is a dozen expressions and keys are few: each is judged once. */
 const judged = new Map<string, boolean>();
-function isKept(key: string): boolean {
+
+/** Whether a label with this key tells pods apart. */
+export function isIdentityLabel(key: string): boolean {
   let kept = judged.get(key);
   if (kept === undefined) {
     if (judged.size > 10_000) judged.clear();
-    kept = isIdentityLabel(key);
+    kept = judge(key);
     judged.set(key, kept);
   }
   return kept;

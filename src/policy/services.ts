@@ -8,6 +8,7 @@ import type { Peer, PolicyService } from './types.ts';
  * Endpoints name (contract 2.2, toServices). A service that is not there stands for nobody.
  */
 export function resolveServices(peers: readonly Peer[], services: readonly PolicyService[]): readonly PlainPeer[] {
+  if (peers.every(isPlain)) return peers;
   return peers.flatMap((peer): readonly PlainPeer[] => {
     if (peer.kind === 'service')
       return services.filter(({ name, namespace }) => name === peer.name && namespace === peer.namespace).flatMap(behind);
@@ -20,6 +21,10 @@ export function resolveServices(peers: readonly Peer[], services: readonly Polic
       )
       .flatMap(behind);
   });
+}
+
+function isPlain(peer: Peer): peer is PlainPeer {
+  return peer.kind !== 'service' && peer.kind !== 'services';
 }
 
 function behind(service: PolicyService): PlainPeer[] {
