@@ -47,6 +47,7 @@ export const errorCodes = {
   SERVICE_ADDRESS: 'a clusterIP is outside the range or taken',
   CONTAINER_UNKNOWN: 'no such container in this pod',
   // the benchmark
+  BENCH_IMPOSSIBLE: 'the benchmark was asked for what cannot be measured here',
   BENCH_FAILED: 'a run of the benchmark failed',
   BENCH_REPORT_INVALID: 'a file is no report of a benchmark',
   // redirection by iptables

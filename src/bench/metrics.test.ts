@@ -15,6 +15,7 @@ describe('metricsOf()', () => {
       p99: 4,
       proxyCores: 0.15,
       proxyPerRequest: 300,
+      proxyUserPerRequest: 200,
       systemPer1000: 150,
       cpuPerRequest: 400,
       switchesPerRequest: 5,

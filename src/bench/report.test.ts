@@ -16,6 +16,7 @@ function sample(configuration: string, round: number, rps: number, p99: number):
     p99,
     proxyCores: configuration === 'none' ? 0 : 0.5,
     proxyPerRequest: configuration === 'none' ? 0 : 100,
+    proxyUserPerRequest: configuration === 'none' ? 0 : 60,
     systemPer1000: 50,
     cpuPerRequest: 80,
     switchesPerRequest: 4,

@@ -2,9 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { Cleanup } from '../base/cleanup.ts';
-import { UserError } from '../base/errors.ts';
+import { exitCodes, UserError } from '../base/errors.ts';
 import { createCgroup, findCgroup2 } from '../kernel/index.ts';
-import type { LabOptions, LabPod, LabService } from '../lab/api.ts';
+import type { LabOptions, LabPod, LabService, LabStatus } from '../lab/api.ts';
 import { LabClient } from '../lab/client.ts';
 import { labPaths } from '../lab/paths.ts';
 import { startDaemon } from '../lab/start.ts';
@@ -117,6 +117,7 @@ async function createWorld(
       cure: 'See the reason above.',
     });
   }
+  expectEnforced(plans, result.status);
   const { services, pid, agent } = result.status;
   for (const pod of result.status.pods) plainLives(pod);
   const pods = podsOf(result.status.pods);
@@ -125,8 +126,26 @@ async function createWorld(
   return { pairs, daemons: agent.pid === null ? [pid] : [pid, agent.pid] };
 }
 
+/** What the lab does not do must not be measured as if it did. @throws UserError BENCH_IMPOSSIBLE */
+function expectEnforced(plans: readonly PairPlan[], { unenforced, acceleration }: LabStatus): void {
+  const names = plans.map(({ configuration }) => configuration.name);
+  const accelerated = names.find((name) => name.endsWith('+accelerate'));
+  const state: string = acceleration.state;
+  if (accelerated !== undefined && state !== 'on') throw impossible(accelerated, 'acceleration is off', acceleration.reason);
+  const policy = names.find((name) => name.startsWith('policy'));
+  if (policy !== undefined && unenforced.length > 0) throw impossible(policy, 'policies are not enforced', unenforced[0]?.kind ?? '');
+}
+
+function impossible(name: string, reason: string, value: string): UserError {
+  return new UserError('BENCH_IMPOSSIBLE', `Cannot measure ${name} because ${reason} here: ${value}`, {
+    cure: 'Leave it out of --configs.',
+    command: 'millrace bench --configs none,iptables,ebpf',
+    exitCode: exitCodes.machine,
+  });
+}
+
 function labOptions(world: WorldName, instance: string, sidecar: string): LabOptions {
-  const redirect = world === 'plain' ? 'none' : world === 'iptables' ? 'iptables' : 'ebpf';
+  const redirect = world === 'plain' || world === 'policy' ? 'none' : world === 'iptables' ? 'iptables' : 'ebpf';
   return { instance, redirect, inbound: 'sk_lookup', certificateSeconds: 24 * 3600, envoy: redirect === 'none' ? null : sidecar };
 }
 

@@ -71,6 +71,7 @@ export const metricNames = [
   'p99',
   'proxyCores',
   'proxyPerRequest',
+  'proxyUserPerRequest',
   'systemPer1000',
   'cpuPerRequest',
   'switchesPerRequest',

@@ -1,7 +1,7 @@
 import type { Configuration, ConfigurationKind, MutualTls } from './types.ts';
 
 /** Labs that stand side by side; each is a node of its own. */
-export const worldNames = ['plain', 'iptables', 'ebpf', 'accelerated'] as const;
+export const worldNames = ['plain', 'policy', 'iptables', 'ebpf', 'accelerated'] as const;
 export type WorldName = (typeof worldNames)[number];
 
 /** Ports of the servers in every pod. */
@@ -25,7 +25,7 @@ export interface PairPlan {
 
 const worldOf: Readonly<Record<ConfigurationKind, WorldName>> = {
   none: 'plain',
-  policy: 'plain',
+  policy: 'policy',
   iptables: 'iptables',
   ebpf: 'ebpf',
   'proxies+accelerate': 'accelerated',
@@ -59,7 +59,7 @@ export function isProxied({ meshed, direct }: PairPlan): boolean {
 /** The manifests of pairs that stand in one world, as the documents of a YAML file (JSON is YAML). */
 export function manifestsOf(pairs: readonly PairPlan[], options: { readonly clientImage: string; readonly streams: boolean }): string {
   return pairs
-    .flatMap((pair) => [namespaceOf(pair), ...authentication(pair), ...podsOf(pair, options), ...servicesOf(pair)])
+    .flatMap((pair) => [namespaceOf(pair), ...authentication(pair), ...podsOf(pair, options), ...servicesOf(pair), ...policiesOf(pair)])
     .map((document) => JSON.stringify(document))
     .join('\n---\n');
 }
@@ -123,4 +123,29 @@ function servicesOf({ namespace }: PairPlan): readonly object[] {
     service('server', { name: 'http', port: servicePort, targetPort: httpPort }),
     service('sink', { name: 'tcp', port: streamPort, targetPort: streamPort }),
   ];
+}
+
+/** A policy of this many rules and no more, so that no document gets too large. */
+const rulesOfPolicy = 500;
+
+/** Policies that select the server: one rule lets the client in, all others are for peers that never come. */
+function policiesOf({ namespace, configuration: { rules } }: PairPlan): readonly object[] {
+  if (rules === null) return [];
+  const ports = [httpPort, streamPort].map((port) => ({ port: String(port), protocol: 'TCP' }));
+  const all = Array.from({ length: rules }, (_, index) =>
+    index === 0
+      ? { fromEndpoints: [{ matchLabels: { app: 'client' } }], toPorts: [{ ports }] }
+      : { fromCIDR: [strangerOf(index)], toPorts: [{ ports }] },
+  );
+  return Array.from({ length: Math.ceil(rules / rulesOfPolicy) }, (_, index) => ({
+    apiVersion: 'cilium.io/v2',
+    kind: 'CiliumNetworkPolicy',
+    metadata: { name: `rules-${index}`, namespace },
+    spec: { endpointSelector: { matchLabels: { app: 'server' } }, ingress: all.slice(index * rulesOfPolicy, (index + 1) * rulesOfPolicy) },
+  }));
+}
+
+/** An address of 198.18.0.0/15, which is for benchmarks (RFC 2544): there are 131,072. */
+function strangerOf(index: number): string {
+  return `198.${18 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}/32`;
 }
