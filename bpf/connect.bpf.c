@@ -16,7 +16,8 @@ int mr_connect4(struct bpf_sock_addr *ctx)
 	if (!sk)
 		return MR_ALLOW;
 	f.src = mr_mapped(sk->src_ip4);
-	verdict = mr_connect(ctx, &f, sk->src_port);
+	f.sport = sk->src_port;
+	verdict = mr_connect(ctx, &f);
 	ctx->user_ip4 = f.dst.word[3];
 	ctx->user_port = bpf_htons(f.dport);
 	return verdict;
@@ -40,7 +41,8 @@ int mr_connect6(struct bpf_sock_addr *ctx)
 	f.src.word[1] = sk->src_ip6[1];
 	f.src.word[2] = sk->src_ip6[2];
 	f.src.word[3] = sk->src_ip6[3];
-	verdict = mr_connect(ctx, &f, sk->src_port);
+	f.sport = sk->src_port;
+	verdict = mr_connect(ctx, &f);
 	ctx->user_ip6[0] = f.dst.word[0];
 	ctx->user_ip6[1] = f.dst.word[1];
 	ctx->user_ip6[2] = f.dst.word[2];

@@ -88,6 +88,11 @@ int mr_sk_lookup(struct bpf_sk_lookup *ctx)
 		return mr_steer(ctx, cookie, ctx->local_port);
 	if (own)
 		return SK_PASS;
+	if ((pod->flags & MR_POD_DIRECT) &&
+	    mr_was_noted(&remote, bpf_ntohs(ctx->remote_port), &local, ctx->local_port)) {
+		mr_count(MR_COUNT_INBOUND_JOINED);
+		return SK_PASS;
+	}
 	switch (mr_decide_inbound(pod, cookie, &local, ctx->local_port, ctx->ingress_ifindex)) {
 	case MR_INBOUND_TO_OUTBOUND:
 		mr_count(MR_COUNT_INBOUND_REROUTED);

@@ -1,8 +1,19 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* sockops: the original destination changes hands; the proxy's listeners become known; sockets join the acceleration. */
+#include "lib/direct.bpf.h"
 #include "lib/handover.bpf.h"
 #include "lib/join.bpf.h"
 #include "lib/listener.bpf.h"
+
+/* Pods that are joined to others leave a note for each connection, or take away the one of an earlier one. */
+static __always_inline void mr_follow_direct(struct bpf_sock_ops *ops, const struct mr_socket *s)
+{
+	__u64 cookie = bpf_get_netns_cookie(ops);
+	struct mr_pod *pod = bpf_map_lookup_elem(&mr_pods, &cookie);
+
+	if (pod && (pod->flags & MR_POD_DIRECT))
+		mr_note_direct(ops, s && (s->flags & MR_SOCKET_DIRECT));
+}
 
 /* Before the SYN: ports are chosen, so the connection has its name. */
 static __always_inline void mr_on_connect(struct bpf_sock_ops *ops)
@@ -13,6 +24,7 @@ static __always_inline void mr_on_connect(struct bpf_sock_ops *ops)
 	struct mr_tuple key;
 	long err;
 
+	mr_follow_direct(ops, s);
 	if (!s || !(s->flags & MR_SOCKET_REDIRECTED))
 		return;
 	key = mr_client_tuple(ops, bpf_get_netns_cookie(ops));

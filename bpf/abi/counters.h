@@ -71,7 +71,13 @@ enum mr_counter {
 	MR_COUNT_ACCELERATE_DENIED = 44,
 	/* directions that came to go by sockmap */
 	MR_COUNT_ACCELERATE_SWITCHED = 45,
-	MR_COUNT_MAX = 46,
+	/* connections between two pods that bypass the proxies of both */
+	MR_COUNT_OUTBOUND_JOINED = 46,
+	MR_COUNT_INBOUND_JOINED = 47,
+	/* what policy denies: sent to the real destination, where it is dropped, or refused at once */
+	MR_COUNT_OUTBOUND_DENIED = 48,
+	MR_COUNT_OUTBOUND_REJECTED = 49,
+	MR_COUNT_MAX = 50,
 };
 
 #endif

@@ -14,6 +14,8 @@ enum mr_socket_flags {
 	MR_SOCKET_TRANSLATED = 1 << 2,
 	/* the proxy's end of a redirected connection: origin was handed over */
 	MR_SOCKET_ACCEPTED = 1 << 3,
+	/* connect() joins two pods without their proxies */
+	MR_SOCKET_DIRECT = 1 << 4,
 };
 
 struct mr_socket {

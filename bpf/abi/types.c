@@ -58,6 +58,8 @@ struct mr_service_key mr_service_key;
 struct mr_service mr_service;
 struct mr_backend_key mr_backend_key;
 struct mr_backend mr_backend;
+struct mr_affinity_key mr_affinity_key;
+struct mr_affinity mr_affinity;
 struct mr_event mr_event;
 struct mr_group_key mr_group_key;
 struct mr_group mr_group;

@@ -26,6 +26,10 @@ enum mr_size {
 	MR_SIZE_LISTENERS = 16384,
 	MR_SIZE_SERVICES = 16384,
 	MR_SIZE_BACKENDS = 131072,
+	MR_SIZE_AFFINITIES = 65536,
+	MR_SIZE_DIRECT = 32768,
+	/* backends of a service that one connection looks at, one after another */
+	MR_SIZE_BACKEND_WALK = 32,
 	MR_SIZE_FORWARDS = 65536,
 	MR_SIZE_DNS_SERVERS = 16384,
 	MR_SIZE_DNS_QUERIES = 65536,

@@ -6,7 +6,9 @@
 #include <linux/in6.h>
 
 #include "lib/count.bpf.h"
+#include "lib/denial.bpf.h"
 #include "lib/destination.bpf.h"
+#include "lib/direct.bpf.h"
 #include "lib/dns.bpf.h"
 #include "lib/event.bpf.h"
 #include "lib/mptcp.bpf.h"
@@ -19,6 +21,7 @@
 /* cgroup programs: 1 lets the call go on, 0 refuses it with EPERM */
 #define MR_ALLOW 1
 #define MR_REFUSE 0
+#define MR_ECONNREFUSED 111
 
 /* Gives an unbound socket a source address and leaves the port to connect(). */
 static __always_inline int mr_bind_source(struct bpf_sock_addr *ctx, const struct mr_address *src)
@@ -39,28 +42,35 @@ static __always_inline int mr_bind_source(struct bpf_sock_addr *ctx, const struc
 }
 
 /*
+ * The functions below are whole ones, so that the verifier looks at each once and not
+ * with every path that leads there.
+ */
+
+/*
  * Chooses where the connection goes instead of f->dst, and binds its source, so
  * that the proxy sees the pod's address and not 127.0.0.1. Returns whether the
  * address stands for the destination; otherwise the connection must be remembered.
  */
-static __always_inline int mr_proxy_address(struct bpf_sock_addr *ctx, const struct mr_pod *pod,
-					    const struct mr_flow *f, __u16 bound_port,
-					    __u16 proxy_port, struct mr_address *to)
+__noinline int mr_proxy_address(struct bpf_sock_addr *ctx, const struct mr_flow *f, __u32 pod_flags,
+				__u16 proxy_port, struct mr_address *to)
 {
-	int ipv4 = mr_is_ipv4(&f->dst);
-	struct mr_listener_key lk = {
-		.cookie = f->cookie,
-		.port = proxy_port,
-		.family = ipv4 ? 4 : 6,
-	};
-	struct mr_address source = f->source;
+	struct mr_listener_key lk = { .port = proxy_port };
 	struct mr_listener_addr *listener;
+	struct mr_address source;
+	int ipv4;
+
+	if (!f || !to || !ctx->sk)
+		return 0;
+	ipv4 = mr_is_ipv4(&f->dst);
+	lk.cookie = f->cookie;
+	lk.family = ipv4 ? 4 : 6;
+	source = f->source;
 
 	/* loopback is left to the kernel, which speaks from 127.0.0.1 or ::1 */
 	if (mr_is_wildcard(&f->src) && !mr_is_loopback(&source) && !mr_is_wildcard(&source)) {
 		/* a port without an address (bind 0.0.0.0:5555) cannot be rebound: the route must choose the source */
-		if (bound_port || mr_bind_source(ctx, &source)) {
-			if (!bound_port)
+		if (f->sport || mr_bind_source(ctx, &source)) {
+			if (!f->sport)
 				mr_count(MR_COUNT_ERROR_SOURCE_BIND);
 			*to = source;
 			return 0;
@@ -72,7 +82,7 @@ static __always_inline int mr_proxy_address(struct bpf_sock_addr *ctx, const str
 		*to = mr_load(listener->addr);
 		return 0;
 	}
-	if (!ipv4 && !(pod->flags & MR_POD_SPREAD6)) {
+	if (!ipv4 && !(pod_flags & MR_POD_SPREAD6)) {
 		*to = (struct mr_address){ .word = { 0, 0, 0, bpf_htonl(1) } };
 		return 0;
 	}
@@ -84,11 +94,12 @@ static __always_inline int mr_proxy_address(struct bpf_sock_addr *ctx, const str
 	return 0;
 }
 
-static __always_inline void mr_remember(struct mr_socket *s, __u32 flag, const struct mr_flow *f)
+static __always_inline void mr_remember(struct mr_socket *s, __u32 flag,
+					const struct mr_address *dialled, __u16 port)
 {
 	s->flags |= flag;
-	s->origin_port = f->dport;
-	mr_store(s->origin, &f->dst);
+	s->origin_port = port;
+	mr_store(s->origin, dialled);
 }
 
 /* A socket may be disconnected and connected again. */
@@ -97,7 +108,8 @@ static __always_inline void mr_forget(struct bpf_sock_addr *ctx)
 	struct mr_socket *s = ctx->sk ? bpf_sk_storage_get(&mr_sockets, ctx->sk, 0, 0) : NULL;
 
 	if (s)
-		s->flags &= ~(MR_SOCKET_REDIRECTED | MR_SOCKET_TRANSLATED | MR_SOCKET_ACCEPTED);
+		s->flags &= ~(MR_SOCKET_REDIRECTED | MR_SOCKET_TRANSLATED | MR_SOCKET_ACCEPTED |
+			      MR_SOCKET_DIRECT);
 }
 
 static __always_inline __u16 mr_proxy_port(const struct mr_pod *pod, enum mr_outbound way)
@@ -140,12 +152,17 @@ static __always_inline int mr_is_dns(const struct mr_pod *pod, const struct mr_f
  * connect() of a UDP socket. Its peer becomes the address that stands for the
  * server; what it sends there reaches the resolver (dns_nat.bpf.c).
  */
-static __always_inline int mr_connect_udp(struct bpf_sock_addr *ctx, const struct mr_pod *pod,
-					  struct mr_flow *f, __u16 bound_port)
+__noinline int mr_connect_udp(struct bpf_sock_addr *ctx, struct mr_flow *f)
 {
 	struct mr_address spread, source;
 	struct mr_socket *s;
+	struct mr_pod *pod;
 
+	if (!f || !ctx->sk)
+		return MR_ALLOW;
+	pod = bpf_map_lookup_elem(&mr_pods, &f->cookie);
+	if (!pod)
+		return MR_ALLOW;
 	f->udp = 1;
 	if (!mr_is_dns(pod, f)) {
 		mr_forget(ctx);
@@ -159,9 +176,9 @@ static __always_inline int mr_connect_udp(struct bpf_sock_addr *ctx, const struc
 		return MR_ALLOW;
 	if (!mr_dns_spread(pod, f->cookie, &f->dst, &spread))
 		return MR_REFUSE;
-	mr_remember(s, MR_SOCKET_REDIRECTED, f);
+	mr_remember(s, MR_SOCKET_REDIRECTED, &f->dst, f->dport);
 	source = f->source;
-	if (!bound_port && mr_is_wildcard(&f->src) && !mr_is_wildcard(&source) &&
+	if (!f->sport && mr_is_wildcard(&f->src) && !mr_is_wildcard(&source) &&
 	    !mr_is_loopback(&source) && mr_bind_source(ctx, &source))
 		mr_count(MR_COUNT_ERROR_SOURCE_BIND);
 	f->dst = spread;
@@ -171,17 +188,22 @@ static __always_inline int mr_connect_udp(struct bpf_sock_addr *ctx, const struc
 }
 
 /* A connection that is left alone, or goes to a backend of the service that was dialled. */
-static __always_inline int mr_connect_direct(struct bpf_sock_addr *ctx, const struct mr_pod *pod,
-					     struct mr_flow *f)
+__noinline int mr_connect_direct(struct bpf_sock_addr *ctx, struct mr_flow *f, __u32 pod_flags)
 {
-	struct mr_flow dialled = *f;
-	/* tells an active socket from an accepted one, of which nothing is kept */
-	struct mr_socket *s = mr_socket_of(ctx, f);
+	struct mr_address dialled;
+	struct mr_socket *s;
+	__u16 port;
 
+	if (!f || !ctx->sk)
+		return MR_REFUSE;
+	dialled = f->dst;
+	port = f->dport;
+	/* tells an active socket from an accepted one, of which nothing is kept */
+	s = mr_socket_of(ctx, f);
 	if (!s)
 		return MR_REFUSE;
-	if ((pod->flags & MR_POD_TRANSLATE) && mr_translate(&f->dst, &f->dport)) {
-		mr_remember(s, MR_SOCKET_TRANSLATED, &dialled);
+	if ((pod_flags & MR_POD_TRANSLATE) && mr_translate(f->cookie, &f->dst, &f->dport)) {
+		mr_remember(s, MR_SOCKET_TRANSLATED, &dialled, port);
 		mr_count(MR_COUNT_OUTBOUND_TRANSLATED);
 		return MR_ALLOW;
 	}
@@ -189,8 +211,74 @@ static __always_inline int mr_connect_direct(struct bpf_sock_addr *ctx, const st
 	return MR_ALLOW;
 }
 
+/* Joins two pods without their proxies, if both want it. Returns 0, or MR_ALLOW with what was dialled translated. */
+__noinline int mr_connect_joined(struct bpf_sock_addr *ctx, struct mr_flow *f)
+{
+	struct mr_address dialled;
+	struct mr_socket *s;
+	int translated;
+	__u16 port;
+
+	if (!f || !ctx->sk)
+		return 0;
+	dialled = f->dst;
+	port = f->dport;
+	translated = mr_translate(f->cookie, &f->dst, &f->dport);
+	if (!mr_is_direct_pod(f->cookie, &f->dst)) {
+		f->dst = dialled;
+		f->dport = port;
+		return 0;
+	}
+	s = mr_socket_of(ctx, f);
+	if (!s) {
+		f->dst = dialled;
+		f->dport = port;
+		return 0;
+	}
+	if (translated)
+		mr_remember(s, MR_SOCKET_TRANSLATED, &dialled, port);
+	s->flags |= MR_SOCKET_DIRECT;
+	mr_count(MR_COUNT_OUTBOUND_JOINED);
+	return MR_ALLOW;
+}
+
+/*
+ * What policy denies is not handed to the proxy. Returns -1 when policy allows it,
+ * or has nothing to say; else what becomes of the call.
+ */
+__noinline int mr_connect_denied(struct bpf_sock_addr *ctx, struct mr_flow *f, __u32 pod_flags,
+				 __u32 way)
+{
+	struct mr_endpoint *endpoint;
+	struct mr_verdict v = {};
+
+	if (!f || (way != MR_OUTBOUND_TO_PROXY && way != MR_OUTBOUND_DIRECT))
+		return -1;
+	endpoint = bpf_map_lookup_elem(&mr_endpoints, &f->cookie);
+	if (!endpoint || (endpoint->flags & MR_ENDPOINT_AUDIT))
+		return -1;
+	if (f->local)
+		return -1;
+	/* without a proxy of ours in the way the packets themselves tell */
+	if ((way == MR_OUTBOUND_DIRECT || !(pod_flags & MR_POD_OUTBOUND)) &&
+	    !(endpoint->flags & MR_ENDPOINT_REJECT))
+		return -1;
+	if (!mr_judge_connect(endpoint->identity, &f->dst, f->dport, &v))
+		return -1;
+	if (!(endpoint->flags & MR_ENDPOINT_REJECT)) {
+		mr_count(MR_COUNT_OUTBOUND_DENIED);
+		return mr_connect_direct(ctx, f, pod_flags);
+	}
+	mr_count(MR_COUNT_OUTBOUND_REJECTED);
+	mr_tell_rejected(f->cookie, endpoint, &f->source, &f->dst, f->dport, v);
+	/* Linux 5.18; without it the application gets EPERM */
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_set_retval))
+		bpf_set_retval(-MR_ECONNREFUSED);
+	return MR_REFUSE;
+}
+
 static __always_inline int mr_connect_tcp(struct bpf_sock_addr *ctx, const struct mr_pod *pod,
-					  struct mr_flow *f, __u16 bound_port)
+					  struct mr_flow *f)
 {
 	enum mr_outbound way;
 	struct mr_address to;
@@ -203,11 +291,20 @@ static __always_inline int mr_connect_tcp(struct bpf_sock_addr *ctx, const struc
 		return MR_REFUSE;
 	}
 	way = mr_decide_outbound(pod, f);
+	if (!mr_is_proxy(pod, &f->owner)) {
+		int denied = mr_policy_epoch() ? mr_connect_denied(ctx, f, pod->flags, way) : -1;
+
+		if (denied >= 0)
+			return denied;
+		if (way == MR_OUTBOUND_TO_PROXY && (pod->flags & MR_POD_OUTBOUND) &&
+		    (pod->flags & MR_POD_DIRECT) && mr_connect_joined(ctx, f))
+			return MR_ALLOW;
+	}
 	proxy_port = mr_proxy_port(pod, way);
 	if (way == MR_OUTBOUND_DIRECT) {
 		/* who dials an address that stands for another one gets the proxy, which is told what was dialled */
 		if (!mr_is_assigned(&f->dst) || !mr_is_proxy_port(pod, f->dport))
-			return mr_connect_direct(ctx, pod, f);
+			return mr_connect_direct(ctx, f, pod->flags);
 		proxy_port = f->dport;
 	}
 	/* redirected by somebody else (iptables in the pod): hands off */
@@ -215,12 +312,12 @@ static __always_inline int mr_connect_tcp(struct bpf_sock_addr *ctx, const struc
 		return MR_ALLOW;
 	if (!mr_is_ipv4(&f->dst) && !(pod->flags & MR_POD_IPV6))
 		return MR_ALLOW;
-	if (!mr_proxy_address(ctx, pod, f, bound_port, proxy_port, &to)) {
+	if (!mr_proxy_address(ctx, f, pod->flags, proxy_port, &to)) {
 		struct mr_socket *s = mr_socket_of(ctx, f);
 
 		if (!s)
 			return MR_REFUSE;
-		mr_remember(s, MR_SOCKET_REDIRECTED, f);
+		mr_remember(s, MR_SOCKET_REDIRECTED, &f->dst, f->dport);
 	}
 	f->dst = to;
 	f->dport = proxy_port;
@@ -228,8 +325,7 @@ static __always_inline int mr_connect_tcp(struct bpf_sock_addr *ctx, const struc
 	return MR_ALLOW;
 }
 
-static __always_inline int mr_decide_connect(struct bpf_sock_addr *ctx, struct mr_flow *f,
-					     __u16 bound_port)
+static __always_inline int mr_decide_connect(struct bpf_sock_addr *ctx, struct mr_flow *f)
 {
 	struct mr_pod *pod = bpf_map_lookup_elem(&mr_pods, &f->cookie);
 
@@ -243,25 +339,25 @@ static __always_inline int mr_decide_connect(struct bpf_sock_addr *ctx, struct m
 		return MR_ALLOW;
 	f->interface = ctx->sk->bound_dev_if;
 	if (ctx->type == MR_SOCK_DGRAM)
-		return mr_connect_udp(ctx, pod, f, bound_port);
+		return mr_connect_udp(ctx, f);
 	if (ctx->protocol != IPPROTO_TCP && ctx->protocol != MR_IPPROTO_MPTCP)
 		return MR_ALLOW;
 	mr_forget(ctx);
-	return mr_connect_tcp(ctx, pod, f, bound_port);
+	return mr_connect_tcp(ctx, pod, f);
 }
 
 /*
  * The decision for one connect(). f has cookie, src, dst and dport; on return dst
  * and dport are where to connect. Returns MR_ALLOW or MR_REFUSE.
  */
-static __always_inline int mr_connect(struct bpf_sock_addr *ctx, struct mr_flow *f,
-				      __u16 bound_port)
+static __always_inline int mr_connect(struct bpf_sock_addr *ctx, struct mr_flow *f)
 {
-	int verdict = mr_decide_connect(ctx, f, bound_port);
+	int verdict = mr_decide_connect(ctx, f);
 
 	if (ctx->sk && ctx->type == MR_SOCK_STREAM)
 		mr_tell_above(ctx->sk);
-	return verdict;
+	/* of what a whole function returned the verifier knows no range */
+	return verdict ? MR_ALLOW : MR_REFUSE;
 }
 
 #endif

@@ -132,6 +132,22 @@ struct {
 	__type(value, struct mr_backend);
 } mr_backends SEC(".maps");
 
+/* pod, service -> the backend that it keeps */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MR_SIZE_AFFINITIES);
+	__type(key, struct mr_affinity_key);
+	__type(value, struct mr_affinity);
+} mr_affinities SEC(".maps");
+
+/* connection between two pods, as its client sees it and without a cookie -> may bypass the proxies */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MR_SIZE_DIRECT);
+	__type(key, struct mr_tuple);
+	__type(value, __u32);
+} mr_direct SEC(".maps");
+
 /* address of the spread -> name server; the least recently asked leave first */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

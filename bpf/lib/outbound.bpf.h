@@ -28,6 +28,8 @@ struct mr_flow {
 	/* the source that the route chooses */
 	struct mr_address source;
 	__u16 dport;
+	/* the port that the socket is bound to; 0: none yet */
+	__u16 sport;
 	__u8 udp;
 	/* through lo: the destination is an address of the pod */
 	__u8 local;
@@ -87,20 +89,25 @@ static __always_inline void mr_choose_source(const struct mr_pod *pod, struct mr
 }
 
 /*
- * Istio's OUTPUT chain for a new flow, in its order (O0 to O12 of the contract).
+ * Istio's OUTPUT chain for a new flow, in its order (O0 to O12 of the contract):
+ * enum mr_outbound. A whole function, so that the verifier looks at it once.
  * One owner rule set per proxy uid, then per proxy gid: with several ids an early
  * "lo, not this id" rule shadows the later ones, which is kept.
  */
-static __always_inline enum mr_outbound mr_decide_outbound(const struct mr_pod *pod,
-							   struct mr_flow *f)
+__noinline int mr_decide_outbound(const struct mr_pod *pod, struct mr_flow *f)
 {
-	__u32 port = mr_port_flags_of(f->cookie, f->dport);
-	struct mr_range *found = mr_range_of(f->cookie, &f->dst);
-	__u32 range = found ? found->flags : 0;
-	int any = mr_is_wildcard(&f->dst);
-	int loopback = any || (range & MR_RANGE_LOOPBACK);
-	int dns = (pod->flags & MR_POD_DNS) && f->dport == MR_DNS_PORT;
-	int hop;
+	int any, loopback, dns, hop;
+	struct mr_range *found;
+	__u32 port, range;
+
+	if (!pod || !f)
+		return MR_OUTBOUND_DIRECT;
+	port = mr_port_flags_of(f->cookie, f->dport);
+	found = mr_range_of(f->cookie, &f->dst);
+	range = found ? found->flags : 0;
+	any = mr_is_wildcard(&f->dst);
+	loopback = any || (range & MR_RANGE_LOOPBACK);
+	dns = (pod->flags & MR_POD_DNS) && f->dport == MR_DNS_PORT;
 
 	f->local = any || (range & MR_RANGE_LOCAL) || mr_is_loopback(&f->dst);
 	mr_choose_source(pod, f, found);

@@ -10,6 +10,7 @@ const schema = z.array(
     address,
     port,
     protocol: z.literal('TCP'),
+    affinitySeconds: z.int().min(0).max(86400).optional(),
     backends: z.array(z.strictObject({ address, port })),
   }),
 );
@@ -17,11 +18,11 @@ const schema = z.array(
 /** A call's body as the whole list of services. Throws UserError USAGE naming the field. */
 export function parseServices(body: unknown): readonly ServiceEntry[] {
   const parsed = schema.safeParse(body);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) return parsed.data.map(({ affinitySeconds = 0, ...service }) => ({ ...service, affinitySeconds }));
   const [issue] = parsed.error.issues;
   throw new UserError(
     'USAGE',
     `Cannot take over the services because the list is wrong: ${issue?.path.join('.') || 'body'}: ${issue?.message ?? 'not a list'}`,
-    { cure: 'Send a list of objects with address, port, protocol TCP and backends (src/api/types.ts).' },
+    { cure: 'Send a list of objects with address, port, protocol TCP, affinitySeconds and backends (src/api/types.ts).' },
   );
 }

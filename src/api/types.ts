@@ -24,6 +24,8 @@ export interface ServiceEntry {
   readonly address: string;
   readonly port: number;
   readonly protocol: 'TCP';
+  /** Seconds for which a client keeps its backend (sessionAffinity: ClientIP); absent: none. */
+  readonly affinitySeconds?: number;
   readonly backends: readonly { readonly address: string; readonly port: number }[];
 }
 

@@ -48,6 +48,10 @@ export const Counter = {
   ACCELERATE_PEER_UNFIT: 43,
   ACCELERATE_DENIED: 44,
   ACCELERATE_SWITCHED: 45,
-  MAX: 46,
+  OUTBOUND_JOINED: 46,
+  INBOUND_JOINED: 47,
+  OUTBOUND_DENIED: 48,
+  OUTBOUND_REJECTED: 49,
+  MAX: 50,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];

@@ -2,6 +2,8 @@
 
 export * from './abi.ts';
 export * from './action.ts';
+export * from './affinity-key.ts';
+export * from './affinity.ts';
 export * from './aggregation.ts';
 export * from './backend-key.ts';
 export * from './backend.ts';

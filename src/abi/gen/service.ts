@@ -4,27 +4,30 @@
 export interface Service {
   readonly generation: number;
   readonly count: number;
+  readonly affinity: number;
 }
 
 /** Bytes of struct mr_service. */
-export const serviceSize = 8;
+export const serviceSize = 16;
 
 /** Byte offsets in struct mr_service. */
-export const serviceOffsets = { generation: 0, count: 4 } as const;
+export const serviceOffsets = { generation: 0, count: 4, affinity: 8 } as const;
 
 /** Reads struct mr_service; byte arrays are copies. */
 export function readService(view: DataView, offset = 0): Service {
   return {
     generation: view.getUint32(offset, true),
     count: view.getUint32(offset + 4, true),
+    affinity: view.getUint32(offset + 8, true),
   };
 }
 
-/** Writes all 8 bytes of struct mr_service, padding as zero. @throws RangeError for an array of another length */
+/** Writes all 16 bytes of struct mr_service, padding as zero. @throws RangeError for an array of another length */
 export function writeService(view: DataView, offset: number, value: Service): void {
-  new Uint8Array(view.buffer, view.byteOffset + offset, 8).fill(0);
+  new Uint8Array(view.buffer, view.byteOffset + offset, 16).fill(0);
   view.setUint32(offset, value.generation, true);
   view.setUint32(offset + 4, value.count, true);
+  view.setUint32(offset + 8, value.affinity, true);
 }
 
 /** Size, reader and writer of struct mr_service together. */

@@ -6,5 +6,6 @@ export const SocketFlags = {
   REDIRECTED: 2,
   TRANSLATED: 4,
   ACCEPTED: 8,
+  DIRECT: 16,
 } as const;
 export type SocketFlags = (typeof SocketFlags)[keyof typeof SocketFlags];

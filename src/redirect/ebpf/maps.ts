@@ -64,6 +64,8 @@ export const mapNames = [
   'mr_listener_addrs',
   'mr_services',
   'mr_backends',
+  'mr_affinities',
+  'mr_direct',
   'mr_interfaces',
   'mr_forwards',
   'mr_forwards_back',

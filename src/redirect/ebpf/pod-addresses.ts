@@ -5,7 +5,7 @@ import type { RowPlan } from './pod-rows.ts';
 
 /**
  * Which pod has which address, for all pods of the node. Unlike the other tables it has the pod in its value: an address that two pods claim
- * belongs to whoever claimed it last, and stays when the other one leaves.
+ * belongs to whoever claimed it first; the other one gets it when that one has left.
  */
 export class PodAddressRows {
   readonly #map: BpfMap<PodAddress, bigint>;
@@ -45,21 +45,17 @@ export class PodAddressRows {
   plan(cookie: bigint, wanted: readonly (readonly [PodAddress, bigint])[]): RowPlan {
     const next = new Set(wanted.map(([{ addr }]) => Buffer.from(addr).toString('hex')));
     const before = new Map(this.#rows);
-    const write = [...next].filter((address) => before.get(address) !== cookie);
+    const write = [...next].filter((address) => !before.has(address));
     const stale = [...before].filter(([address, owner]) => owner === cookie && !next.has(address)).map(([address]) => address);
     return {
       written: write.length,
-      added: write.filter((address) => !before.has(address)).length,
+      added: write.length,
       stale: stale.length,
       write: () => {
         for (const address of write) this.#set(address, cookie);
       },
       revert: () => {
-        for (const address of write) {
-          const owner = before.get(address);
-          if (owner === undefined) this.#delete(address);
-          else this.#set(address, owner);
-        }
+        for (const address of write) this.#delete(address);
       },
       finish: () => {
         for (const address of stale) this.#delete(address);

@@ -27,7 +27,7 @@ export function compileServices(entries: readonly ServiceEntry[], firstGeneratio
     const usable = entry.backends.map((backend) => ({ addr: addressBytes(backend.address), port: backend.port }));
     services.push([
       { addr: address, port: entry.port, protocol: tcp },
-      { generation, count: usable.length },
+      { generation, count: usable.length, affinity: entry.affinitySeconds ?? 0 },
     ]);
     for (const [index, backend] of usable.entries()) backends.push([{ generation, index }, backend]);
     // 32 bits: a node that replaces a service a thousand times a second wraps after seven weeks, long after old ones are gone
