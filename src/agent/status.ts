@@ -4,8 +4,8 @@ import type { ProgramInfo } from '../kernel/index.ts';
 import { closeFd, openById, Program } from '../kernel/index.ts';
 import { cgroupAttachments } from '../redirect/ebpf/attachments.ts';
 import type { DataPlane } from '../redirect/ebpf/data-plane.ts';
-import { pinnedPodLinks } from '../redirect/ebpf/pins.ts';
 import { openIfThere } from '../redirect/ebpf/pinned-link.ts';
+import { pinnedPodLinks } from '../redirect/ebpf/pins.ts';
 
 /** The attached programs, read from their links: what hangs there, whoever put it there. One whose pin is gone is `missing`. `nameOf` gives the pod of a cookie. */
 export async function programStatus(

@@ -49,7 +49,10 @@ const containerSecurityFields: Table = {
 
 const serviceFields: Table = {
   externalIPs: { effect: 'is ignored: the Service has its cluster IP only' },
-  sessionAffinity: { effect: 'is ignored: connections are spread over all endpoints', unless: 'None' },
+  sessionAffinity: {
+    effect: 'holds for connections that bypass the proxies; theirs are spread over all endpoints, as with Istio',
+    unless: 'None',
+  },
   publishNotReadyAddresses: { effect: 'is ignored: pods that are not ready are no endpoints', unless: false },
   loadBalancerIP: { effect: 'is ignored: the Service has its cluster IP only' },
 };

@@ -25,6 +25,9 @@ const clusterIp = z.string().superRefine((value, ctx) => {
     refuse(ctx, 'must be an IP address, None or empty', 'Leave it out to have one chosen.');
 });
 
+/** Kubernetes' default: three hours. */
+const defaultAffinitySeconds = 10_800;
+
 /** spec of a Service (v1). */
 export const serviceSpec = fields({
   type: serviceType.optional(),
@@ -34,7 +37,9 @@ export const serviceSpec = fields({
   ports: z.array(servicePort).optional(),
   ...unused('allocateLoadBalancerNodePorts', 'externalIPs', 'externalName', 'externalTrafficPolicy', 'healthCheckNodePort'),
   ...unused('internalTrafficPolicy', 'ipFamilies', 'ipFamilyPolicy', 'loadBalancerClass', 'loadBalancerIP', 'loadBalancerSourceRanges'),
-  ...unused('publishNotReadyAddresses', 'sessionAffinity', 'sessionAffinityConfig', 'trafficDistribution'),
+  sessionAffinity: z.enum(['None', 'ClientIP']).optional(),
+  sessionAffinityConfig: fields({ clientIP: fields({ timeoutSeconds: z.int().min(1).max(86400).optional() }).optional() }).optional(),
+  ...unused('publishNotReadyAddresses', 'trafficDistribution'),
 }).transform((raw, ctx) => {
   const clusterIP = canonicalIp(raw.clusterIP || raw.clusterIPs?.[0] || null);
   const ports = raw.ports ?? [];
@@ -56,6 +61,8 @@ export const serviceSpec = fields({
     type: raw.type ?? 'ClusterIP',
     clusterIP,
     selector: raw.selector ?? {},
+    affinitySeconds:
+      raw.sessionAffinity === 'ClientIP' ? (raw.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? defaultAffinitySeconds) : 0,
     ports: ports.map((port) => ({
       name: port.name ?? null,
       port: port.port,

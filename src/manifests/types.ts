@@ -112,6 +112,8 @@ export interface ServiceManifest extends Base {
   /** null: to be allocated; 'None': headless. */
   readonly clusterIP: string | null;
   readonly selector: Readonly<Record<string, string>>;
+  /** sessionAffinity: ClientIP; seconds for which a client keeps its backend; 0: None. */
+  readonly affinitySeconds: number;
   readonly ports: readonly ServicePort[];
 }
 

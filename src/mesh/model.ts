@@ -28,6 +28,8 @@ export interface MeshService {
   /** Empty for a headless service. Primary first. */
   readonly clusterIPs: readonly string[];
   readonly headless: boolean;
+  /** Seconds for which a client that no proxy serves keeps its backend; absent or 0: none. */
+  readonly affinitySeconds?: number;
   readonly ports: readonly ServicePort[];
   readonly selector: Readonly<Record<string, string>>;
 }

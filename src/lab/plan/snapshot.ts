@@ -35,6 +35,7 @@ export function meshSnapshot(objects: LabObjects, pods: readonly LivePod[], serv
         namespace,
         clusterIPs: address === undefined ? [] : [address],
         headless: service.clusterIP === 'None',
+        affinitySeconds: service.affinitySeconds,
         ports: service.ports,
         selector: service.selector,
       };
@@ -68,7 +69,15 @@ export function serviceEntries(snapshot: MeshSnapshot): readonly ServiceEntry[] 
     service.clusterIPs.flatMap((address) =>
       service.ports
         .filter((port) => port.protocol === 'TCP')
-        .map((port): ServiceEntry => ({ address, port: port.port, protocol: 'TCP', backends: backendsOf(snapshot, service, port) })),
+        .map(
+          (port): ServiceEntry => ({
+            address,
+            port: port.port,
+            protocol: 'TCP',
+            ...(service.affinitySeconds ? { affinitySeconds: service.affinitySeconds } : {}),
+            backends: backendsOf(snapshot, service, port),
+          }),
+        ),
     ),
   );
 }

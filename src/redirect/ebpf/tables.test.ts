@@ -38,7 +38,7 @@ function flags(value: number): readonly string[] {
     .sort();
 }
 
-const always = ['INBOUND_ALL', 'IPV6', 'OUTBOUND_ALL', 'SPREAD6', 'TRANSLATE'];
+const always = ['ACCELERATE', 'INBOUND_ALL', 'IPV6', 'OUTBOUND_ALL', 'SPREAD6', 'TRANSLATE'];
 
 describe('compileTables()', () => {
   it.each<[what: string, wanted: Partial<PodFacts>, config: Partial<RedirectConfig>, expected: readonly string[]]>([
@@ -46,8 +46,21 @@ describe('compileTables()', () => {
     ['bind redirects', { backend: 'bind' }, {}, [...always, 'INBOUND_BIND', 'OUTBOUND']],
     ['iptables redirects', { backend: 'iptables' }, {}, always],
     ['the pod is not meshed', { meshed: false }, {}, ['TRANSLATE']],
+    ['its owner speaks for its applications', { meshed: false }, { acceleration: 'all' }, ['ACCELERATE_APPS', 'TRANSLATE']],
+    [
+      'nobody is to be accelerated',
+      {},
+      { acceleration: 'none' },
+      [...always.filter((flag) => flag !== 'ACCELERATE'), 'INBOUND_LOOKUP', 'OUTBOUND'],
+    ],
+    ['it is joined to others', {}, { direct: true }, [...always, 'DIRECT', 'INBOUND_LOOKUP', 'OUTBOUND']],
     ['the mode is NONE', {}, { interceptionMode: 'NONE' }, ['TRANSLATE']],
-    ['IPv6 is left alone', { spread6: false }, { ipv6: false }, ['INBOUND_ALL', 'INBOUND_LOOKUP', 'OUTBOUND', 'OUTBOUND_ALL', 'TRANSLATE']],
+    [
+      'IPv6 is left alone',
+      { spread6: false },
+      { ipv6: false },
+      ['ACCELERATE', 'INBOUND_ALL', 'INBOUND_LOOKUP', 'OUTBOUND', 'OUTBOUND_ALL', 'TRANSLATE'],
+    ],
   ])('sets the flags when %s', (_what, wanted, config, expected) => {
     expect(flags(compile(wanted, config).pod.flags)).toEqual([...expected].sort());
   });
@@ -62,7 +75,7 @@ describe('compileTables()', () => {
         outboundPortsExcluded: [443, 9300],
       },
     );
-    expect(flags(pod.flags)).toEqual(['INBOUND_LOOKUP', 'IPV6', 'LOOPBACK_INCLUDED', 'OUTBOUND', 'SPREAD6', 'TRANSLATE']);
+    expect(flags(pod.flags)).toEqual(['ACCELERATE', 'INBOUND_LOOKUP', 'IPV6', 'LOOPBACK_INCLUDED', 'OUTBOUND', 'SPREAD6', 'TRANSLATE']);
     expect(Object.fromEntries(ports.map(([{ port }, value]) => [port, value.flags]))).toEqual({
       443: PortFlags.OUTBOUND_EXCLUDE | PortFlags.OUTBOUND_INCLUDE | PortFlags.INBOUND_INCLUDE,
       8080: PortFlags.INBOUND_INCLUDE,
