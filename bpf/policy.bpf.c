@@ -60,9 +60,7 @@ MR_ONCE int mr_ask(struct mr_judged *j)
 
 	if (!j)
 		return -MR_DROP_NOT_READY;
-	port = mr_is_icmp(p) ? p->icmp & 0xff00 : p->dport;
-	if (j->found.reason == MR_REASON_REPLY)
-		port = p->sport;
+	port = j->found.reason == MR_REASON_REPLY ? mr_asked_port(p) : p->dport;
 	j->peer = mr_identity_of(mr_peer_address(p));
 	if (j->own)
 		said = mr_policy_verdict(j->own, j->peer, j->found.key.direction, p->protocol,

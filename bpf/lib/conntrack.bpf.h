@@ -3,7 +3,7 @@
 #define MR_LIB_CONNTRACK_H
 
 #include "lib/maps.bpf.h"
-#include "lib/policy-packet.bpf.h"
+#include "lib/policy-ports.bpf.h"
 
 /*
  * A connection begins in mr_opening and moves to mr_conntrack when whoever opened it
@@ -62,8 +62,8 @@ static __always_inline void mr_back_key(const struct mr_seen *p, struct mr_connt
 	key->cookie = p->cookie;
 	mr_store(key->src, &p->dst);
 	mr_store(key->dst, &p->src);
-	key->sport = p->dport;
-	key->dport = p->sport;
+	key->sport = mr_is_icmp(p) ? p->sport : p->dport;
+	key->dport = mr_asked_port(p);
 	key->protocol = p->protocol;
 	key->direction = p->direction == MR_EGRESS ? MR_INGRESS : MR_EGRESS;
 	key->pad = 0;
@@ -86,13 +86,14 @@ static __noinline struct mr_conntrack *mr_find(const struct mr_seen *p, struct m
 					       __u64 now)
 {
 	int syn = mr_is_pure_syn(p);
+	int answer = mr_is_icmp(p) ? mr_asked_port(p) != 0 : !syn;
 	struct mr_conntrack *entry;
 
 	found->opening = 0;
 	found->reason = MR_REASON_ESTABLISHED;
 	mr_forward_key(p, &found->key);
 	entry = mr_find_in(&mr_conntrack, found, now);
-	if (!entry && !syn) {
+	if (!entry && answer) {
 		found->reason = MR_REASON_REPLY;
 		mr_back_key(p, &found->key);
 		entry = mr_find_in(&mr_conntrack, found, now);

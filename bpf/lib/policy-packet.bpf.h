@@ -61,7 +61,7 @@ struct mr_seen {
 	__u32 l4;
 	__u32 end;
 	__u32 fragment_id;
-	/* by which its connection is known; ICMP: see icmp.bpf.h */
+	/* by which its connection is known; ICMP: see mr_set_icmp() */
 	__u16 sport;
 	__u16 dport;
 	/* type << 8 | code */

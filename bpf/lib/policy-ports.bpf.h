@@ -87,17 +87,23 @@ static __always_inline int mr_is_icmp_request(__u8 family, __u8 type)
 }
 
 /*
- * A request and its answer are one connection: from the id, to the request's type in
- * the high byte, which is how policy knows it too. Other messages have no id and are
- * answered by nothing.
+ * Messages with an id are known by it and by their type in the high byte, which is how
+ * policy knows them too. A request and its answer are one connection; other messages
+ * are answered by nothing.
  */
 static __always_inline void mr_set_icmp(struct mr_seen *p, __u8 type, __u8 code, __u16 id)
 {
-	__u8 request = mr_icmp_request_of(p->family, type);
+	int has_id = mr_icmp_request_of(p->family, type) || mr_is_icmp_request(p->family, type);
 
 	p->icmp = type << 8 | code;
-	p->sport = mr_is_icmp_request(p->family, type) ? id : request << 8;
-	p->dport = request ? id : type << 8;
+	p->sport = has_id ? id : 0;
+	p->dport = type << 8;
+}
+
+/* The port, for policy, of whoever opened the connection that a packet answers; ICMP: 0 where it is no answer. */
+static __always_inline __u16 mr_asked_port(const struct mr_seen *p)
+{
+	return mr_is_icmp(p) ? mr_icmp_request_of(p->family, p->icmp >> 8) << 8 : p->sport;
 }
 
 /* Reads ICMP, or the ports of whatever has them. `least`: bytes of each header that must be there. */

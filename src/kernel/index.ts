@@ -1,6 +1,5 @@
 export {
   type InterfaceAddress,
-  type LinkedInterface,
   netnsAddresses,
   netnsIdIn,
   netnsInterfaces,

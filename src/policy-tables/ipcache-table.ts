@@ -2,8 +2,8 @@ import type { Pace } from '../base/pace.ts';
 import { formatCidr } from '../pods/address.ts';
 import type { CompiledPolicy } from '../policy/types.ts';
 import type { DataPlaneMaps } from '../redirect/ebpf/maps.ts';
+import type { TableCounts } from './rows.ts';
 import { ipcacheKey } from './rows.ts';
-import type { TableCounts } from './writer.ts';
 
 /** Entries written with one system call: about two milliseconds. */
 const chunk = 2048;

@@ -20,6 +20,12 @@ export interface PolicyEndpoint {
   readonly forwards: boolean;
 }
 
+/** What an apply() changed in one table. */
+export interface TableCounts {
+  readonly written: number;
+  readonly removed: number;
+}
+
 /** A row of mr_policy with the number of the policy that it is part of. */
 export interface RowKey {
   readonly policy: number;

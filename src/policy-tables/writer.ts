@@ -7,17 +7,11 @@ import type { DataPlaneMaps } from '../redirect/ebpf/maps.ts';
 import { changeSettings, readSettings } from '../redirect/ebpf/settings.ts';
 import { IpcacheTable } from './ipcache-table.ts';
 import { PolicyRows } from './policy-rows.ts';
-import type { PolicyEndpoint } from './rows.ts';
+import type { PolicyEndpoint, TableCounts } from './rows.ts';
 import { endpointRow, subjectFlags } from './rows.ts';
 
 /** The maps that policy is written to. */
 export type PolicyMaps = Pick<DataPlaneMaps, 'ipcache' | 'subjects' | 'policy' | 'endpoints' | 'settings'>;
-
-/** What an apply() changed in one table. */
-export interface TableCounts {
-  readonly written: number;
-  readonly removed: number;
-}
 
 /** What an apply() changed; all zero when the kernel already had it. */
 export interface PolicyTableChange {

@@ -224,6 +224,9 @@ describe('what is no TCP', () => {
       expect(kernel.run('egress', packet(to, request, 7))).toBe('pass');
       expect(kernel.run('ingress', packet(from, reply, 7))).toBe('pass');
       expect(kernel.run('ingress', packet(from, reply, 8))).toBe('drop');
+      // an id that looks like a type makes no request of a reply
+      expect(kernel.run('egress', packet(to, request, request << 8))).toBe('pass');
+      expect(kernel.run('egress', packet(to, reply, request << 8))).toBe('drop');
       // a request from the other side is no answer
       expect(kernel.run('ingress', packet(from, request, 7))).toBe('drop');
       kernel.told();
