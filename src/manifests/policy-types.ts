@@ -1,5 +1,5 @@
 import type { Cidr } from '../pods/types.ts';
-import type { LabelSelector } from './types.ts';
+import type { LabelSelector } from './label-selector.ts';
 
 // `null` is a list that was not written, `[]` one that was written and is empty: policies mean different things by them.
 

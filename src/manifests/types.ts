@@ -1,5 +1,8 @@
 import type { SourcePosition } from '../base/errors.ts';
+import type { LabelSelector } from './label-selector.ts';
 import type { CiliumPolicyBody, ClusterPolicyBody, NetworkPolicyBody } from './policy-types.ts';
+
+export type { LabelSelector };
 
 /**
  * The Kubernetes objects that Millrace reads, after validation and defaulting: what is optional in YAML and has a default is
@@ -74,16 +77,6 @@ export interface PodSpec {
 export interface PodManifest extends Base {
   readonly kind: 'Pod';
   readonly spec: PodSpec;
-}
-
-/** matchLabels and matchExpressions, as Kubernetes has them. An empty selector selects everything. */
-export interface LabelSelector {
-  readonly matchLabels: Readonly<Record<string, string>>;
-  readonly matchExpressions: readonly {
-    readonly key: string;
-    readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
-    readonly values: readonly string[];
-  }[];
 }
 
 export interface DeploymentManifest extends Base {

@@ -1,13 +1,13 @@
 import { assertNever } from '../base/errors.ts';
 import { matchesFqdn } from './fqdn.ts';
 import type { LabelSet } from './labels.ts';
-import { podLabels } from './labels.ts';
 import { matchTypeOf } from './match-type.ts';
 import type { Party } from './parties.ts';
 import { partyOf } from './parties.ts';
 import { blockCovers } from './prefix-map.ts';
 import { matchesSelector } from './selectors.ts';
 import { resolveServices } from './services.ts';
+import { namedKeys, podLabelsIn } from './subject-labels.ts';
 import type {
   CompiledRule,
   Peer,
@@ -42,7 +42,7 @@ export function evaluate(policies: readonly Policy[], cluster: PolicyCluster, fl
   const peer = partyOf(flow.direction === 'ingress' ? flow.source : flow.destination, cluster);
   if (own.kind !== 'pod') return passed;
   const named = namedKeys(policies);
-  const labels = labelsOf(own.pod, cluster, named);
+  const labels = podLabelsIn(own.pod, cluster, named);
   const selecting = policies.flatMap((policy) =>
     policy.sections.filter((section) => matchesSelector(labels, section.subject)).map((section) => ({ policy, section })),
   );
@@ -184,7 +184,7 @@ function peerMatches(peer: Peer, scene: Scene): boolean {
 }
 
 function partyLabels(party: Party, scene: Scene): LabelSet {
-  if (party.kind === 'pod') return labelsOf(party.pod, scene.cluster, scene.named);
+  if (party.kind === 'pod') return podLabelsIn(party.pod, scene.cluster, scene.named);
   const labels = new Map<string, string>();
   if (party.apiServer) labels.set('reserved:kube-apiserver', '');
   if (party.kind === 'outside') return labels.set('reserved:world', '');
@@ -193,28 +193,4 @@ function partyLabels(party: Party, scene: Scene): LabelSet {
     for (const [key, value] of Object.entries(node.labels)) labels.set(`node:${key}`, value);
   }
   return labels;
-}
-
-function labelsOf(pod: PolicyPod, cluster: PolicyCluster, named: ReadonlySet<string>): LabelSet {
-  return podLabels(
-    pod,
-    cluster.namespaces.find(({ name }) => name === pod.namespace),
-    named,
-  );
-}
-
-/** Keys that selectors name, so that labels which identities usually leave out count where somebody asks for them. */
-function namedKeys(policies: readonly Policy[]): ReadonlySet<string> {
-  const keys = new Set<string>();
-  for (const { sections } of policies) {
-    for (const { subject, rules } of sections) {
-      for (const { key } of subject) keys.add(key);
-      for (const { peers } of rules) {
-        for (const peer of peers.kind === 'some' ? peers.peers : []) {
-          if (peer.kind === 'endpoints') for (const { key } of peer.selector) keys.add(key);
-        }
-      }
-    }
-  }
-  return keys;
 }
