@@ -14,12 +14,23 @@
 /* a sender that could send nothing for so long is held back */
 #define STUCK_MS 250
 
+/* Left to itself, TCP makes its buffers as large as it thinks fit: no two runs could be compared. */
+static void fix_buffers(struct torture_end *end)
+{
+	int size = 128 << 10;
+
+	setsockopt(end->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	setsockopt(end->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
 /* Sends until the socket has taken nothing for a while. */
 static void fills_up(struct torture_end *end)
 {
 	uint64_t mine = 0, size = param_size(end, "message", 64, CHUNK);
 	char bytes[CHUNK];
 
+	fix_buffers(end);
+	meet(end);
 	while (mine < ENOUGH) {
 		struct pollfd poll_fd = { .fd = end->fd, .events = POLLOUT };
 		long n;
@@ -47,6 +58,8 @@ static void reads_at_last(struct torture_end *end)
 	static char bytes[CHUNK];
 	uint64_t theirs = 0;
 
+	fix_buffers(end);
+	meet(end);
 	meet(end);
 	getsockopt(end->fd, SOL_SOCKET, SO_MEMINFO, memory, &length);
 	measure(end, "receive-memory", memory[SK_MEMINFO_RMEM_ALLOC]);

@@ -29,14 +29,14 @@ static void sends_to_echo(struct torture_end *end)
 	pthread_t thread;
 
 	pthread_create(&thread, NULL, echo_reader, &reader);
-	send_stream(end, 0, &mine, param_size(end, "length", 1, 4 << 20));
+	send_stream(end, 0, &mine, param_size(end, "length", 512, 4 << 20));
 	shutdown(end->fd, SHUT_WR);
 	pthread_join(thread, NULL);
 }
 
 static void sends_file(struct torture_end *end)
 {
-	uint64_t length = param_size(end, "length", 1, 4 << 20), theirs = 0;
+	uint64_t length = param_size(end, "length", 512, 4 << 20), theirs = 0;
 	int file = memfd_create("torture", MFD_CLOEXEC);
 	off_t offset = 0;
 	char *bytes;

@@ -18,7 +18,9 @@ struct half {
 
 static uint64_t bytes_of(const struct torture_end *end, int number)
 {
-	return param_size(end, number ? "bytes of two" : "bytes of one", 1, 4 << 20);
+	/* never so few both ways that nobody could say which way they went */
+	return number ? param_size(end, "bytes of two", 4096, 4 << 20)
+		      : param_size(end, "bytes of one", 1, 4 << 20);
 }
 
 /* One send of at most a chunk; returns 0 where the socket takes no more now. */
@@ -183,6 +185,13 @@ const struct torture_case stream_cases[] = {
 	  .summary = "1 B to 4 MB in both directions at once, non-blocking with poll",
 	  .one = by_poll,
 	  .two = by_poll },
+	{ .name = "stream-from-the-start",
+	  .summary = "the same on a connection that nothing was said on",
+	  .one = by_poll,
+	  .two = by_poll,
+	  .cold = 1,
+	  .small = 1,
+	  .direct = MAY },
 	{ .name = "stream-edge-triggered",
 	  .summary = "the same with edge-triggered epoll",
 	  .one = by_edges,

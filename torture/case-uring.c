@@ -98,7 +98,8 @@ static struct io_uring_cqe await(struct torture_end *end, struct ring *ring)
 /* One receive and one send are always under way; a non-blocking socket is waited for by POLL_ADD. */
 static void by_ring(struct torture_end *end)
 {
-	uint64_t total = param_size(end, end->number ? "bytes of two" : "bytes of one", 1, 4 << 20);
+	uint64_t total = end->number ? param_size(end, "bytes of two", 4096, 4 << 20)
+				     : param_size(end, "bytes of one", 1, 4 << 20);
 	uint64_t sent = 0, received = 0;
 	char *in = malloc(BUFFER), *out = malloc(BUFFER);
 	unsigned int sending = 0;

@@ -145,7 +145,7 @@ static void play(struct torture_end *end, const struct torture_case *one)
 	signal(SIGPIPE, SIG_IGN);
 	alarm(end->patience);
 	if (one->setup != BY_ITSELF)
-		torture_connect(end);
+		torture_connect(end, one->cold);
 	(end->number ? one->two : one->one)(end);
 	line(end, '-', "done");
 }

@@ -22,6 +22,6 @@ struct torture_shared {
 void torture_address(struct torture_end *end, const char *text);
 
 /* The connection of a case that does not make its own. */
-void torture_connect(struct torture_end *end);
+void torture_connect(struct torture_end *end, int cold);
 
 #endif

@@ -42,6 +42,9 @@ struct connection {
 	int closed;
 };
 
+/* bytes that the kernel may keep for a socket each way: always the same, so that what waits can be compared */
+#define SOCKET_BUFFER (128 << 10)
+
 static int epoll;
 /* freed after the batch of events that may still name them */
 static struct connection *dead, *spare;
@@ -149,6 +152,14 @@ static void on_leg(struct leg *leg, uint32_t events)
 	watch(other);
 }
 
+static void fix_buffers(int fd)
+{
+	int size = SOCKET_BUFFER;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
 static int original_destination(int fd, struct sockaddr_storage *to, socklen_t *length)
 {
 	socklen_t family_length = sizeof(int);
@@ -190,6 +201,7 @@ static void on_listener(struct leg *listener)
 		return;
 	}
 	upstream = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fix_buffers(upstream);
 	if (listener->inbound)
 		bind_inbound(upstream, to.ss_family);
 	connection = spare ? spare : malloc(sizeof(*connection));
@@ -224,6 +236,8 @@ static void open_listener(struct leg *listener, int family, int port, int inboun
 	*listener = (struct leg){ .inbound = inbound };
 	listener->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	/* inherited by what it accepts */
+	fix_buffers(listener->fd);
 	if (family == AF_INET6)
 		setsockopt(listener->fd, SOL_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	if (bind(listener->fd, (void *)&any, sizeof(any)) || listen(listener->fd, 4096)) {

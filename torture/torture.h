@@ -64,6 +64,8 @@ struct torture_case {
 	enum torture_expectation direct;
 	/* too few bytes, or too short a life, to be sure of any by sockmap */
 	int small;
+	/* nothing has been said on the connection before the scripts begin */
+	int cold;
 	/* script one always connects */
 	int one_connects;
 };

@@ -26,7 +26,7 @@ function speakerCase(servers: ServerPool, name: string, protocol: string, summar
   return {
     name,
     summary,
-    direct: 'may',
+    direct: 'must',
     proxied: 'must',
     heavy: true,
     missing: null,

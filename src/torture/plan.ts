@@ -17,6 +17,11 @@ export function stepsOf(cases: readonly TortureCase[], round: number): readonly 
   );
 }
 
+/** What applications must not do where their owners ask for their acceleration, done there. Pure. */
+export function factSteps(cases: readonly TortureCase[]): readonly Step[] {
+  return cases.filter(({ direct }) => direct === 'never').map((torture) => ({ torture, route: 'direct', family: 4 }));
+}
+
 /**
  * Applications that do what the sockmap cannot hide belong into pods whose owners do not ask for their acceleration; all others are
  * tortured in both kinds.

@@ -1,6 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
 /** What a program wrote and how it ended; -1 where a signal ended it. */
@@ -30,9 +29,9 @@ export async function runProgram(command: readonly string[], options: ProgramOpt
     child.stdout?.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
     child.stderr?.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
     child.stdin?.end(options.input ?? '');
-    const [code]: unknown[] = await once(child, 'close');
+    const status = await closed(child);
     options.signal.throwIfAborted();
-    return { status: typeof code === 'number' ? code : -1, ...output };
+    return { status, ...output };
   } finally {
     clearTimeout(timer);
   }
@@ -54,12 +53,12 @@ export async function startServer(command: readonly string[], options: Omit<Prog
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     problems = (problems + text).slice(-2000);
   });
-  const closed = once(child, 'close');
+  const ended = closed(child);
   const timer = setTimeout(() => child.kill('SIGKILL'), options.patience * 1000);
   const greeting = await firstLine(child);
   clearTimeout(timer);
   if (greeting === null || child.pid === undefined) {
-    await closed;
+    await ended;
     options.signal.throwIfAborted();
     throw new Error(`${command.join(' ')} ended before it was ready: ${problems}`);
   }
@@ -69,9 +68,14 @@ export async function startServer(command: readonly string[], options: Omit<Prog
     problems: () => problems,
     [Symbol.asyncDispose]: async () => {
       child.kill('SIGKILL');
-      await closed;
+      await ended;
     },
   };
+}
+
+/** The exit code, -1 after a signal or where the program did not start. An error comes before the end, and says nothing more. */
+function closed(child: ChildProcess): Promise<number> {
+  return new Promise((resolve) => child.once('close', (code) => resolve(code ?? -1)));
 }
 
 async function firstLine(child: ChildProcess): Promise<string | null> {

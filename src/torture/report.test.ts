@@ -9,8 +9,6 @@ const trial = (change: Partial<Trial>): Trial => ({
   family: 4,
   seed: 7,
   expectation: 'must',
-  plain: null,
-  accelerated: null,
   bytes: null,
   differences: [],
   ...change,
@@ -31,9 +29,9 @@ describe('rowsOf()', () => {
 describe('idle()', () => {
   it('finds the rows that should have gone by sockmap and did not, where that was looked at', () => {
     const rows = rowsOf([
-      trial({ name: 'a', bytes: 0 }),
+      trial({ name: 'a', bytes: 63 }),
       trial({ name: 'b', bytes: 0 }),
-      trial({ name: 'b', bytes: 1 }),
+      trial({ name: 'b', bytes: 64 }),
       trial({ name: 'c', bytes: 0, expectation: 'may' }),
       trial({ name: 'd' }),
     ]);

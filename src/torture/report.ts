@@ -41,9 +41,12 @@ export function rowsOf(trials: readonly Trial[]): readonly CaseRow[] {
   return [...rows.values()].sort((a, b) => (a.name === b.name ? routes.indexOf(a.route) - routes.indexOf(b.route) : 0));
 }
 
+/** What connections say before a case begins is no proof that the case itself was accelerated. */
+const hello = 64;
+
 /** The cases that should have gone by sockmap and did not, by one route: a torture of plain TCP proves nothing. Pure. */
 export function idle(rows: readonly CaseRow[]): readonly CaseRow[] {
-  return rows.filter(({ bytes, expectation }) => bytes === 0 && expectation === 'must');
+  return rows.filter(({ bytes, expectation }) => bytes !== null && bytes < hello && expectation === 'must');
 }
 
 /** How a failed trial is told: what differed, and how to see it again. Pure. */

@@ -30,7 +30,9 @@ export async function runTorture(options: TortureOptions): Promise<TortureResult
   await using cleanup = new Cleanup();
   try {
     const files = await makeFolder(cleanup);
-    const node = cleanup.use(await createScratchNode(`${leftoverPrefix}${process.pid}`, options.naive ? 'millrace-naive' : undefined));
+    const node = cleanup.use(
+      await createScratchNode(`${leftoverPrefix}${process.pid}`, options.naive || options.facts ? 'millrace-naive' : undefined),
+    );
     const pods = cleanup.use(await createTorturePods(node.plane, options.signal));
     const servers = cleanup.use(new ServerPool());
     const all = [...(await nativeCases(options.signal)), ...applicationCases(servers), ...programCases(files, servers)];

@@ -55,8 +55,6 @@ export interface Trial {
   readonly family: AddressFamily;
   readonly seed: number;
   readonly expectation: Expectation;
-  readonly plain: Transcript | null;
-  readonly accelerated: Transcript | null;
   /** Bytes by sockmap while the accelerated run was the only one; null where others ran beside it. */
   readonly bytes: number | null;
   /** What differs, for the reader; empty when all is well. */

@@ -16,7 +16,7 @@ const closing = 0x88;
 /** WebSocket (RFC 6455): masked messages of random size one way, their echo the other way, a close handshake. */
 export const webSocket: Protocol = {
   serve: (address) => {
-    const server = createServer();
+    const server = createServer((_request, response) => response.writeHead(426).end());
     server.on('upgrade', (_request, socket: Socket, head) => {
       socket.write(
         `HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: ${accept}\r\n\r\n`,
