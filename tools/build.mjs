@@ -63,7 +63,7 @@ const kernelInputs = ['bpf', 'tools/build.mjs', 'tools/bpf-compiler.mjs'];
 /** @param {string} path */
 const isProgramSource = (path) => !path.endsWith('.test.ts');
 /** The programs that measure, each one file: they are for developers, and start without anything that a command needs. */
-const benchmarks = ['agent', 'connect', 'policy', 'program-sizes', 'storm'];
+const benchmarks = ['agent', 'connect', 'flows', 'policy', 'program-sizes', 'storm'];
 /** A chunk that a running agent may still load lazily outlives the build that replaced it by this many milliseconds. */
 const oldChunkLifetime = 24 * 3600 * 1000;
 
