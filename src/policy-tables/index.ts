@@ -1,3 +1,2 @@
-export { HostPrograms, type PodGuard } from './host-programs.ts';
-export type { PolicyEndpoint } from './rows.ts';
+export { HostPrograms } from './host-programs.ts';
 export { type PolicyTableChange, PolicyTableWriter } from './writer.ts';
