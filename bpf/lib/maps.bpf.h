@@ -203,6 +203,48 @@ struct {
 	__type(value, struct mr_origin);
 } mr_forward_origins SEC(".maps");
 
+/* end of a connection -> its socket, for the programs that send into it */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, MR_SIZE_ACCELERATED);
+	__type(key, struct mr_end);
+	__type(value, __u64);
+} mr_accelerated SEC(".maps");
+
+/* the same ends -> where their struct sock lies */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MR_SIZE_ACCELERATED);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct mr_end);
+	__type(value, struct mr_peer);
+} mr_peers SEC(".maps");
+
+/* socket that joined -> what it sends */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct mr_sending);
+} mr_sendings SEC(".maps");
+
+/* pod, listening port -> how what it accepts is read */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MR_SIZE_READERS);
+	__type(key, struct mr_reader_key);
+	__type(value, struct mr_reader_mode);
+} mr_readers SEC(".maps");
+
+/* address of a pod of this node -> that pod */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MR_SIZE_POD_ADDRESSES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct mr_pod_address);
+	__type(value, __u64);
+} mr_pod_addresses SEC(".maps");
+
 /* enum mr_counter -> count, summed over CPUs by the reader */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
