@@ -45,11 +45,15 @@ export function generatePolicySet(seed: number, flows = 40): PolicySet {
   };
 }
 
-/** Reads manifests as an apply would, and brings them into the common form. */
-export function readPolicies(manifests: readonly object[]): readonly Policy[] {
+/** Reads manifests as an apply would. */
+export function readManifests(manifests: readonly object[]): readonly PolicyManifest[] {
   const text = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: manifests });
-  const read = parseManifests(text, 'generated.json').manifests;
-  return read.map((manifest) => toPolicy(asPolicy(manifest), { l7: 'ports' }));
+  return parseManifests(text, 'generated.json').manifests.map(asPolicy);
+}
+
+/** Reads manifests and brings them into the common form; conditions on messages are left to a proxy. */
+export function readPolicies(manifests: readonly object[]): readonly Policy[] {
+  return readManifests(manifests).map((manifest) => toPolicy(manifest, { l7: 'ports' }));
 }
 
 function asPolicy(manifest: ReturnType<typeof parseManifests>['manifests'][number]): PolicyManifest {

@@ -1,9 +1,10 @@
 import { parse } from 'yaml';
+import type { PolicyManifest } from '../../src/manifests/types.ts';
 import { PolicyCompiler } from '../../src/policy/compiler.ts';
 import { evaluate } from '../../src/policy/evaluate.ts';
 import { PolicyTables } from '../../src/policy/lookup.ts';
 import type { Policy, PolicyCluster, PolicyFlow, PolicyPod } from '../../src/policy/types.ts';
-import { readPolicies } from './policy-set.ts';
+import { readManifests, readPolicies } from './policy-set.ts';
 
 const pods = ['x/a', 'x/b', 'x/c', 'y/a', 'y/b', 'y/c', 'z/a', 'z/b', 'z/c'];
 
@@ -68,9 +69,18 @@ export const world: PolicyCluster = {
   ]),
 };
 
-/** Policies from YAML documents separated by `---`. */
+/** Manifests from YAML documents separated by `---`. */
+export function manifestsOf(yaml: string): readonly PolicyManifest[] {
+  return readManifests(documentsOf(yaml));
+}
+
+/** As `manifestsOf`, in the common form. */
 export function policiesOf(yaml: string): readonly Policy[] {
-  return readPolicies(yaml.split(/^---$/m).map((document): object => parse(document)));
+  return readPolicies(documentsOf(yaml));
+}
+
+function documentsOf(yaml: string): object[] {
+  return yaml.split(/^---$/m).map((document): object => parse(document));
 }
 
 /** What policies say, by both ways of asking, which must agree. */
