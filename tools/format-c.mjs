@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // @ts-check
-// Formats the C of the kernel side (--write), or says which files are not formatted (--check, the default).
+// Formats the C of the kernel side and of the torture suite (--write), or says which files are not formatted (--check, the default).
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -25,9 +25,9 @@ function findFormatter() {
 }
 
 const formatter = findFormatter();
-const files = readdirSync(join(root, 'bpf'), { recursive: true, encoding: 'utf8' })
+const files = ['bpf', 'torture']
+  .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name)))
   .filter((name) => /\.[ch]$/.test(name))
-  .map((name) => join('bpf', name))
   .sort();
 
 if (formatter === null) {

@@ -46,6 +46,7 @@ export const packageNeeds = [
     files: [['/usr/lib/python3/dist-packages/pip', '/usr/local/lib/python3/dist-packages/pip', '/usr/bin/pip3', '/usr/local/bin/pip3']],
   },
   { name: 'postgresql', files: [postgresPaths()], optional: 'the sample pod sensitive-db has no real database' },
+  { name: 'openssl', programs: [['openssl']], optional: 'the torture suite leaves TLS out' },
   { name: 'clang-format', programs: [llvmNames('clang-format')], optional: 'the format of the C files is not checked' },
 ];
 
