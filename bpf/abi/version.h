@@ -50,7 +50,7 @@ enum mr_size {
 	MR_SIZE_READERS = 16384,
 	MR_SIZE_POD_ADDRESSES = 8192,
 	/* bytes in the receiver's queue above which a direction goes back to TCP, whose window then holds the sender */
-	MR_SIZE_ACCELERATED_QUEUE = 524288,
+	MR_SIZE_ACCELERATED_QUEUE = 1048576,
 	/* how often a sender looks for an other end that never joined */
 	MR_SIZE_PEER_LOOKUPS = 16,
 };

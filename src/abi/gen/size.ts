@@ -34,7 +34,7 @@ export const Size = {
   ACCELERATED: 131072,
   READERS: 16384,
   POD_ADDRESSES: 8192,
-  ACCELERATED_QUEUE: 524288,
+  ACCELERATED_QUEUE: 1048576,
   PEER_LOOKUPS: 16,
 } as const;
 export type Size = (typeof Size)[keyof typeof Size];
