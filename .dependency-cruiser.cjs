@@ -18,8 +18,8 @@ const allowed = {
   mesh: ['manifests', 'pods', 'base'],
   lab: ['mesh', 'redirect', 'api', 'pods', 'manifests', 'kernel', 'base'],
   bench: ['lab', 'manifests', 'kernel', 'base'],
-  demo: ['lab', 'redirect', 'api', 'manifests', 'kernel', 'base'],
-  agent: ['redirect', 'api', 'pods', 'kernel', 'abi', 'base'],
+  demo: ['lab', 'serve', 'flow', 'redirect', 'api', 'manifests', 'kernel', 'base'],
+  agent: ['serve', 'flow', 'policy-tables', 'policy', 'manifests', 'redirect', 'api', 'pods', 'kernel', 'abi', 'base'],
 };
 
 const direction = Object.entries(allowed).map(([folder, others]) => ({
