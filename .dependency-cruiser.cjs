@@ -19,7 +19,8 @@ const allowed = {
   lab: ['mesh', 'redirect', 'api', 'pods', 'manifests', 'kernel', 'base'],
   bench: ['lab', 'manifests', 'kernel', 'base'],
   demo: ['lab', 'serve', 'flow', 'redirect', 'api', 'manifests', 'kernel', 'base'],
-  agent: ['serve', 'flow', 'policy-tables', 'policy', 'manifests', 'redirect', 'api', 'pods', 'kernel', 'abi', 'base'],
+  accelerate: ['redirect', 'pods', 'kernel', 'api', 'abi', 'base'],
+  agent: ['accelerate', 'serve', 'flow', 'policy-tables', 'policy', 'manifests', 'redirect', 'api', 'pods', 'kernel', 'abi', 'base'],
 };
 
 const direction = Object.entries(allowed).map(([folder, others]) => ({

@@ -114,11 +114,11 @@ int mr_sockops(struct bpf_sock_ops *ops)
 		break;
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
 		mr_on_accept(ops);
-		if (mr_accelerates())
+		if (mr_accelerates(1))
 			mr_join(ops);
 		break;
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
-		if (mr_accelerates())
+		if (mr_accelerates(1))
 			mr_join(ops);
 		break;
 	case BPF_SOCK_OPS_RTT_CB:

@@ -59,6 +59,7 @@ function writeWhole(path, content) {
 const scriptInputs = ['src', 'package.json', 'tsconfig.json', 'tools/build.mjs', 'tools/envoy.json'];
 const benchmarkInputs = ['src', 'bench', 'test/support', 'package.json', 'tsconfig.json', 'tools'];
 const tortureInputs = ['torture', 'tools/build.mjs'];
+const selfTestInputs = ['self-test', 'tools/build.mjs'];
 const kernelInputs = ['bpf', 'tools/build.mjs', 'tools/bpf-compiler.mjs'];
 /** @param {string} path */
 const isProgramSource = (path) => !path.endsWith('.test.ts');
@@ -160,18 +161,20 @@ function run(root, program, args) {
 }
 
 /**
- * The program that plays both ends of a torture case: C, because Node's sockets would hide what is looked for.
+ * A program of the machine itself, from the C files of a folder, to dist/ under the folder's name: what plays both ends of a torture case, and
+ * of the agent's self-test. C, because Node's sockets would hide what is looked for.
  * @param {string} root
+ * @param {string} folder
  */
-function buildTorture(root) {
+function buildProgram(root, folder) {
   const clang = findProgram(llvmNames('clang'));
-  if (clang === null) throw new BuildError('cannot compile torture/ because clang is missing: run npm run setup');
-  const sources = filesBelow(join(root, 'torture')).filter((path) => path.endsWith('.c'));
-  const temporary = join(root, `dist/torture.${pid}.tmp`);
+  if (clang === null) throw new BuildError(`cannot compile ${folder}/ because clang is missing: run npm run setup`);
+  const sources = filesBelow(join(root, folder)).filter((path) => path.endsWith('.c'));
+  const temporary = join(root, `dist/${folder}.${pid}.tmp`);
   mkdirSync(join(root, 'dist'), { recursive: true });
   try {
     run(root, clang, ['-O2', '-Wall', '-Wextra', '-D_GNU_SOURCE', ...sources, '-o', temporary, '-lpthread']);
-    renameSync(temporary, join(root, 'dist/torture'));
+    renameSync(temporary, join(root, 'dist', folder));
   } finally {
     rmSync(temporary, { force: true });
   }
@@ -213,7 +216,14 @@ function partsOf(root) {
       onDemand: false,
       output: 'dist/torture',
       mark: () => fingerprint(root, tortureInputs),
-      make: async () => buildTorture(root),
+      make: async () => buildProgram(root, 'torture'),
+    },
+    {
+      name: 'self-test',
+      onDemand: false,
+      output: 'dist/self-test',
+      mark: () => fingerprint(root, selfTestInputs),
+      make: async () => buildProgram(root, 'self-test'),
     },
     {
       name: 'benchmarks',

@@ -25,7 +25,7 @@ function findFormatter() {
 }
 
 const formatter = findFormatter();
-const files = ['bpf', 'torture']
+const files = ['bpf', 'self-test', 'torture']
   .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name)))
   .filter((name) => /\.[ch]$/.test(name))
   .sort();

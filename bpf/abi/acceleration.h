@@ -45,6 +45,8 @@ enum mr_sending_flags {
 	MR_SENDING_OPENED = 1 << 0,
 	/* policy said no at the epoch below */
 	MR_SENDING_DENIED = 1 << 1,
+	/* of a pod of the self-test */
+	MR_SENDING_SELF_TEST = 1 << 2,
 };
 
 /* What is kept with a socket that joined (sk_storage): its sending direction. */

@@ -43,6 +43,8 @@ enum mr_pod_flags {
 	MR_POD_ACCELERATE_APPS = 1 << 15,
 	/* connections between two such pods pass by the proxies of both */
 	MR_POD_DIRECT = 1 << 16,
+	/* made by the agent to try acceleration; what its sockets do is not counted */
+	MR_POD_SELF_TEST = 1 << 17,
 };
 
 /* One pod, found by its network namespace cookie. Ids are kernel ids (initial user namespace). */

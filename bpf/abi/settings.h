@@ -4,9 +4,17 @@
 
 #include <linux/types.h>
 
+enum mr_acceleration {
+	/* no socket joins, and those that have go by TCP */
+	MR_ACCELERATION_OFF = 0,
+	MR_ACCELERATION_ON = 1,
+	/* for the pods of the agent's self-test alone */
+	MR_ACCELERATION_SELF_TEST = 2,
+};
+
 /* What holds for the whole node and changes while it runs. One row, written by the agent. */
 struct mr_settings {
-	/* sockets may join the acceleration; 0: none joins, and those that have go by TCP */
+	/* enum mr_acceleration */
 	__u32 accelerate;
 	/* moves with every change of ipcache, subjects or policy: older verdicts are asked for again */
 	__u32 policy_epoch;

@@ -41,6 +41,7 @@ enum mr_observation_point mr_observation_point;
 enum mr_trace_reason mr_trace_reason;
 enum mr_flow_flags mr_flow_flags;
 enum mr_aggregation mr_aggregation;
+enum mr_acceleration mr_acceleration;
 
 struct mr_pod mr_pod;
 struct mr_range_key mr_range_key;

@@ -19,11 +19,26 @@ static __always_inline struct mr_settings *mr_get_settings(void)
 	return bpf_map_lookup_elem(&mr_settings, &zero);
 }
 
-static __always_inline int mr_accelerates(void)
+/* Whether acceleration holds at all, and not only for whom the self-test made. */
+static __always_inline int mr_accelerates(int self_test)
 {
 	struct mr_settings *settings = mr_get_settings();
+	__u32 accelerate = settings ? settings->accelerate : MR_ACCELERATION_OFF;
 
-	return settings && settings->accelerate;
+	return accelerate == MR_ACCELERATION_ON ||
+	       (self_test && accelerate == MR_ACCELERATION_SELF_TEST);
+}
+
+static __always_inline int mr_is_self_test(const struct mr_sending *s)
+{
+	return s->flags & MR_SENDING_SELF_TEST;
+}
+
+/* Counts what a member does, unless it only tries. */
+static __always_inline void mr_count_of(const struct mr_sending *s, __u32 counter)
+{
+	if (!mr_is_self_test(s))
+		mr_count(counter);
 }
 
 /*
@@ -56,7 +71,7 @@ static __always_inline int mr_may_accelerate(struct mr_sending *s)
 {
 	struct mr_settings *settings = mr_get_settings();
 
-	if (!settings || !settings->accelerate)
+	if (!settings || !mr_accelerates(mr_is_self_test(s)))
 		return 0;
 	if (s->epoch != settings->policy_epoch) {
 		s->epoch = settings->policy_epoch;
@@ -67,7 +82,7 @@ static __always_inline int mr_may_accelerate(struct mr_sending *s)
 	}
 	if (!(s->flags & MR_SENDING_DENIED))
 		return 1;
-	mr_count(MR_COUNT_ACCELERATE_DENIED);
+	mr_count_of(s, MR_COUNT_ACCELERATE_DENIED);
 	return 0;
 }
 

@@ -89,33 +89,41 @@ static __always_inline void mr_want_callbacks(struct bpf_sock_ops *ops, int flag
 	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | flags);
 }
 
+/* Counts what becomes of a pod's socket, unless the pod is only there to try. */
+static __always_inline void mr_count_in(const struct mr_pod *pod, __u32 counter)
+{
+	if (!(pod->flags & MR_POD_SELF_TEST))
+		mr_count(counter);
+}
+
 /* Whether the application's end is known not to block. Counts why not. */
 static __always_inline int mr_is_nonblocking(struct bpf_sock_ops *ops, struct tcp_sock *tp,
-					     __u64 cookie, int of_proxy)
+					     const struct mr_pod *pod, __u64 cookie, int of_proxy)
 {
 	__u32 mode;
 
 	if (ops->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB) {
 		if (mr_file_flags(tp) & MR_O_NONBLOCK)
 			return 1;
-		mr_count(MR_COUNT_ACCELERATE_BLOCKING);
+		mr_count_in(pod, MR_COUNT_ACCELERATE_BLOCKING);
 		return 0;
 	}
 	mode = mr_reader_of(cookie, of_proxy ? 0 : ops->local_port);
 	if (mode == MR_READER_NONBLOCKING)
 		return 1;
 	if (mode == MR_READER_BLOCKING) {
-		mr_count(MR_COUNT_ACCELERATE_BLOCKING);
+		mr_count_in(pod, MR_COUNT_ACCELERATE_BLOCKING);
 		return 0;
 	}
 	/* this one does not join; by it the next ones are known */
-	mr_count(MR_COUNT_ACCELERATE_READER_UNKNOWN);
+	mr_count_in(pod, MR_COUNT_ACCELERATE_READER_UNKNOWN);
 	mr_want_callbacks(ops, BPF_SOCK_OPS_RTT_CB_FLAG | BPF_SOCK_OPS_STATE_CB_FLAG);
 	return 0;
 }
 
 static __always_inline int mr_enter(struct bpf_sock_ops *ops, struct bpf_sock *sk,
-				    struct tcp_sock *tp, const struct mr_end *end)
+				    struct tcp_sock *tp, const struct mr_pod *pod,
+				    const struct mr_end *end)
 {
 	struct mr_peer self = {
 		.sock = (__u64)tp,
@@ -132,6 +140,8 @@ static __always_inline int mr_enter(struct bpf_sock_ops *ops, struct bpf_sock *s
 	s->peer.local_port = end->remote_port;
 	s->peer.remote_port = end->local_port;
 	s->flags = ops->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB ? MR_SENDING_OPENED : 0;
+	if (pod->flags & MR_POD_SELF_TEST)
+		s->flags |= MR_SENDING_SELF_TEST;
 	/* another one than now: asked for before the first message skips TCP */
 	s->epoch = settings->policy_epoch - 1;
 	if (bpf_map_update_elem(&mr_peers, end, &self, BPF_ANY))
@@ -154,6 +164,8 @@ static __always_inline void mr_join(struct bpf_sock_ops *ops)
 
 	if (!pod || !sk || !(pod->flags & (MR_POD_ACCELERATE | MR_POD_ACCELERATE_APPS)))
 		return;
+	if (!mr_accelerates(pod->flags & MR_POD_SELF_TEST))
+		return;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp || mr_is_below(sk))
 		return;
@@ -162,17 +174,17 @@ static __always_inline void mr_join(struct bpf_sock_ops *ops)
 		return;
 	end = mr_end_of(ops);
 	if (!mr_place(&end, pod, cookie)) {
-		mr_count(MR_COUNT_ACCELERATE_NOT_LOCAL);
+		mr_count_in(pod, MR_COUNT_ACCELERATE_NOT_LOCAL);
 		return;
 	}
-	if (!mr_is_nonblocking(ops, tp, cookie, of_proxy))
+	if (!mr_is_nonblocking(ops, tp, pod, cookie, of_proxy))
 		return;
-	if (mr_enter(ops, sk, tp, &end)) {
+	if (mr_enter(ops, sk, tp, pod, &end)) {
 		mr_count(MR_COUNT_ERROR_ACCELERATE_FULL);
 		return;
 	}
 	mr_want_callbacks(ops, BPF_SOCK_OPS_STATE_CB_FLAG);
-	mr_count(MR_COUNT_ACCELERATED_SOCKETS);
+	mr_count_in(pod, MR_COUNT_ACCELERATED_SOCKETS);
 }
 
 /* listen(): what is known of a port was of the program that had it before. The proxy is known by its listener. */
@@ -223,7 +235,7 @@ static __always_inline void mr_leave(struct bpf_sock_ops *ops, struct bpf_sock *
 	end.cookie = s->peer.cookie;
 	if (ops->args[1] == BPF_TCP_CLOSE) {
 		bpf_map_delete_elem(&mr_peers, &end);
-		mr_count(MR_COUNT_ACCELERATED_LEFT);
+		mr_count_of(s, MR_COUNT_ACCELERATED_LEFT);
 		return;
 	}
 	/*

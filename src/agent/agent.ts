@@ -1,6 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Abi } from '../abi/gen/index.ts';
+import { Acceleration } from '../accelerate/acceleration.ts';
 import type { Route } from '../api/server.ts';
 import { serveUnixSocket } from '../api/server.ts';
 import type { AgentStatus } from '../api/types.ts';
@@ -9,6 +10,7 @@ import type { Logger } from '../base/log.ts';
 import { closeFd, createCgroup, enableStats, FdPoller } from '../kernel/index.ts';
 import { DataPlane } from '../redirect/ebpf/data-plane.ts';
 import { ServiceWriter } from '../redirect/ebpf/service-writer.ts';
+import { parseAccelerationMode } from './acceleration-request.ts';
 import type { AgentConfig } from './config.ts';
 import { logEvents } from './events.ts';
 import { probeMachine } from './machine.ts';
@@ -41,6 +43,14 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
   const machine = await probeMachine();
   const pods = cleanup.use(new PodManager(plane, machine, desired, poller, log));
   cleanup.use(logEvents(poller, plane, (cookie) => pods.nameOf(cookie), log));
+  const acceleration = cleanup.use(
+    await Acceleration.open({
+      node: { plane, cgroup: config.cgroup, inTurn: (work) => pods.inTurn(work) },
+      option: config.accelerate,
+      file: config.accelerationFile,
+      log,
+    }),
+  );
   await pods.restore();
   const services = new ServiceWriter(plane.maps);
   const readyAfterMs = Math.round(performance.now());
@@ -59,6 +69,7 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
       abiVersion: Abi.VERSION,
       rssBytes: process.memoryUsage.rss(),
       redirectMode: machine.choice,
+      acceleration: acceleration.status(),
       programs: await programStatus(plane, (cookie) => pods.nameOf(cookie)),
       maps: await mapStatus(plane),
       counters,
@@ -72,11 +83,15 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
     'GET /v1/pods': async () => pods.status(),
     'PUT /v1/pods': async ({ body }) => pods.enrol(parsePodRequest(body)),
     'DELETE /v1/pods/': async ({ parameter }) => pods.release(parameter),
+    'GET /v1/acceleration': async () => acceleration.status(),
+    'PUT /v1/acceleration': async ({ body }) => acceleration.setMode(parseAccelerationMode(body)),
     'PUT /v1/services': async ({ body }) => services.write(parseServices(body)),
   };
   const running = alreadyRunning(config, 'start the agent');
   const server = await serveUnixSocket({ socketPath: config.socket, routes, running, log });
   cleanup.defer(() => server.close());
+  // after everything that pods wait for
+  acceleration.start();
   log.info({ durationMs: readyAfterMs, path: config.pins, reason: plane.adopted ? 'adopted' : 'fresh' }, 'agent is ready');
   await reconcileUntil(signal, config.reconcileEveryMs, pods, log);
 }

@@ -1,3 +1,5 @@
+import type { AccelerationMode } from '../api/types.ts';
+
 /** How an agent is started. Paths are absolute. */
 export interface AgentConfig {
   readonly instance: string;
@@ -9,6 +11,10 @@ export interface AgentConfig {
   readonly socket: string;
   /** Where the list of desired pods is kept. */
   readonly state: string;
+  /** Whether connections between pods are accelerated; what was set while an agent ran counts for more. */
+  readonly accelerate: AccelerationMode;
+  /** Where that is kept. */
+  readonly accelerationFile: string;
   /** The compiled programs. */
   readonly object: string;
   /** Count runs and time of every program (a few nanoseconds a run). */

@@ -69,7 +69,7 @@ export class PodManager implements AsyncDisposable {
    * for, closed or as it was before.
    */
   enrol(request: PodRequest): Promise<PodStatus> {
-    return this.#inTurn(async () => {
+    return this.inTurn(async () => {
       validatePodName(request.name);
       const held = await this.#enrolNow(request);
       await this.#desired.set(request);
@@ -80,7 +80,7 @@ export class PodManager implements AsyncDisposable {
 
   /** Releases a pod: connections that exist live on, new ones are no longer redirected. Throws UserError POD_UNKNOWN. */
   release(name: string): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.inTurn(async () => {
       const held = this.#held.get(name);
       if (held === undefined && this.#desired.get(name) === null) {
         throw new UserError('POD_UNKNOWN', `Cannot release ${name} because no such pod is enrolled`, {
@@ -110,7 +110,7 @@ export class PodManager implements AsyncDisposable {
 
   /** Enrols everything that an earlier agent was asked to. A pod whose namespace is gone stays wished for and is reported. */
   restore(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.inTurn(async () => {
       for (const request of this.#desired.list()) {
         try {
           await this.#enrolNow(request);
@@ -124,7 +124,7 @@ export class PodManager implements AsyncDisposable {
 
   /** Compares the kernel with what should be there and mends it. Cheap: some hundred microseconds a pod. */
   reconcile(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.inTurn(async () => {
       this.#mendPrograms();
       await this.#plane.refresh();
       await this.#followNamespaces();
@@ -245,7 +245,7 @@ export class PodManager implements AsyncDisposable {
   }
 
   #namespaceChanged(name: string): void {
-    void this.#inTurn(async () => {
+    void this.inTurn(async () => {
       const held = this.#held.get(name);
       // our own route for IPv6 is such a change too, and must not bring another
       if (held !== undefined && !sameView(viewNetns(held.pod.netns), held.pod.view)) await this.#enrolNow(held.pod.request);
@@ -290,7 +290,8 @@ export class PodManager implements AsyncDisposable {
     this.#log.warn({ reason: what }, 'drift repaired');
   }
 
-  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+  /** One thing after another: also for whoever else changes the tables. */
+  inTurn<T>(task: () => Promise<T>): Promise<T> {
     const result = this.#queue.then(task);
     this.#queue = result.catch(() => undefined);
     return result;

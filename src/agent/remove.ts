@@ -1,5 +1,6 @@
 import { rm, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { removeTestLeftovers } from '../accelerate/test-program.ts';
 import { detachPinned, pinsAt, removePins } from '../redirect/ebpf/pins.ts';
 import type { AgentConfig } from './config.ts';
 import { assertNotRunning } from './running.ts';
@@ -13,7 +14,8 @@ export async function removeEverything(config: AgentConfig): Promise<void> {
   const pins = pinsAt(config.pins);
   await detachPinned(pins);
   await removePins(pins);
-  for (const file of [config.state, config.socket]) await rm(file, { force: true });
+  await removeTestLeftovers(config.cgroup);
+  for (const file of [config.state, config.accelerationFile, config.socket]) await rm(file, { force: true });
   // Both are ours alone, unless a lab of this name, or another instance, still has files there.
   const folder = dirname(config.state);
   for (const path of [folder, dirname(folder)]) await rmdir(path).catch(() => undefined);

@@ -4,7 +4,7 @@ import { errorCodes } from '../base/codes.ts';
 import { UserError } from '../base/errors.ts';
 import type { PodRequest } from '../pods/types.ts';
 import { instanceOf, otherInstances } from './sockets.ts';
-import type { AgentStatus, ApiError, PodStatus, ServiceEntry } from './types.ts';
+import type { AccelerationMode, AccelerationStatus, AgentStatus, ApiError, PodStatus, ServiceEntry } from './types.ts';
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
@@ -125,6 +125,15 @@ export class AgentClient {
 
   async setServices(services: readonly ServiceEntry[], options?: CallOptions): Promise<void> {
     await this.#call('PUT', '/v1/services', services, options);
+  }
+
+  async acceleration(options?: CallOptions): Promise<AccelerationStatus> {
+    return (await this.#call('GET', '/v1/acceleration', undefined, options)) as AccelerationStatus;
+  }
+
+  /** A self-test may have to end first: give it 30 seconds. */
+  async accelerate(mode: AccelerationMode, options?: CallOptions): Promise<AccelerationStatus> {
+    return (await this.#call('PUT', '/v1/acceleration', { mode }, { timeoutMs: 30_000, ...options })) as AccelerationStatus;
   }
 
   #call(method: string, path: string, body: unknown, options?: CallOptions): Promise<unknown> {

@@ -6,6 +6,8 @@ export interface InstancePaths {
   readonly agentLog: string;
   /** What the agent was asked to enrol, so that a new agent takes it over. */
   readonly agentState: string;
+  /** A mode of acceleration that was set while an agent ran. */
+  readonly agentAcceleration: string;
   readonly labSocket: string;
   readonly labLog: string;
   /** A bpf file system of the instance's own, where the lab mounts one. */
@@ -20,6 +22,7 @@ export function instancePaths(instance: string): InstancePaths {
     agentSocket: `${run}/agent.sock`,
     agentLog: `${run}/agent.log`,
     agentState: `${run}/pods.json`,
+    agentAcceleration: `${run}/acceleration.json`,
     labSocket: `${run}/lab.sock`,
     labLog: `${run}/lab.log`,
     bpffs: `${run}/bpf`,

@@ -7,6 +7,8 @@ import type { Backend } from '../pods/types.ts';
  *   GET    /v1/pods           → PodStatus[]
  *   PUT    /v1/pods           ← PodRequest        → PodStatus     enrol, or change what is enrolled
  *   DELETE /v1/pods/NAME      (NAME percent-encoded)              release
+ *   GET    /v1/acceleration   → AccelerationStatus
+ *   PUT    /v1/acceleration   ← { mode }          → AccelerationStatus   answers when it is on or off
  *   PUT    /v1/services       ← ServiceEntry[]                    the whole table; flows that no proxy sees are translated by it
  *
  * Errors: HTTP 4xx/5xx with ApiError as the body.
@@ -73,6 +75,39 @@ export interface MapStatus {
   readonly bytes: number;
 }
 
+/** `auto`: on where the self-test passes; `on`: the same, and worth a warning where it does not; `off`: off. */
+export type AccelerationMode = 'auto' | 'on' | 'off';
+
+export interface AccelerationCheck {
+  /** `safety` decides whether anything is accelerated; `application` whether applications could be without asking their owners. */
+  readonly kind: 'safety' | 'application';
+  readonly name: string;
+  readonly passed: boolean;
+  readonly detail: string;
+}
+
+export interface AccelerationStatus {
+  readonly mode: AccelerationMode;
+  /** Whether connections are accelerated now. */
+  readonly active: boolean;
+  /** A self-test runs: it is not decided yet. */
+  readonly testing: boolean;
+  /** Why it is on or off, in words. */
+  readonly reason: string;
+  /** What the last self-test of this agent found; they join by annotation in either case. null: it has not tested. */
+  readonly applications: 'by annotation' | 'all' | null;
+  readonly checks: readonly AccelerationCheck[];
+  /** Milliseconds that the self-test took. */
+  readonly testMs: number | null;
+  /** Sockets that take part now. */
+  readonly sockets: number;
+  /** What went past TCP since the tables were made. */
+  readonly messages: number;
+  readonly bytes: number;
+  /** Why sockets did not join and messages went by TCP: counters by name (docs/acceleration.md). */
+  readonly reasons: Readonly<Record<string, number>>;
+}
+
 export interface AgentStatus {
   readonly instance: string;
   readonly version: string;
@@ -88,6 +123,7 @@ export interface AgentStatus {
   readonly rssBytes: number;
   /** Who redirects pods that ask for `auto`, and why nobody better. */
   readonly redirectMode: { readonly backend: Backend; readonly reason: string };
+  readonly acceleration: AccelerationStatus;
   readonly programs: readonly ProgramStatus[];
   readonly maps: readonly MapStatus[];
   readonly counters: Readonly<Record<string, number>>;

@@ -7,12 +7,14 @@ import { instancePaths } from '../api/paths.ts';
 import { exitCodes, UserError } from '../base/errors.ts';
 import { bpfObjectPath, version } from '../base/project.ts';
 import { findBpffs, findCgroup2, isBpffs } from '../kernel/index.ts';
+import { modeOf } from './acceleration-words.ts';
 
 const fileSchema = z.strictObject({
   instance: z.string().optional(),
   cgroup: z.string().startsWith('/').optional(),
   pins: z.string().startsWith('/').optional(),
   stats: z.boolean().optional(),
+  accelerate: z.enum(['auto', 'on', 'off']).optional(),
 });
 
 type FileSettings = z.infer<typeof fileSchema>;
@@ -23,6 +25,7 @@ export interface AgentOptions {
   readonly cgroup: string | null;
   readonly pins: string | null;
   readonly stats: boolean;
+  readonly accelerate: string | null;
 }
 
 /**
@@ -40,6 +43,8 @@ export async function agentSettings(options: AgentOptions, checkInstance: (name:
     pins: await pinDirectory(options.pins ?? file.pins ?? null, instance),
     socket: paths.agentSocket,
     state: paths.agentState,
+    accelerate: modeOf(options.accelerate) ?? file.accelerate ?? 'auto',
+    accelerationFile: paths.agentAcceleration,
     object: bpfObjectPath(),
     statistics: options.stats || file.stats === true,
     reconcileEveryMs: 3000,
@@ -67,7 +72,7 @@ async function readSettings(path: string): Promise<FileSettings> {
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new UserError('USAGE', `Cannot use ${path} because of ${issue?.path.join('.') || 'its keys'}: ${issue?.message ?? 'wrong'}`, {
-    cure: 'Known keys: instance, cgroup, pins, stats.',
+    cure: 'Known keys: instance, cgroup, pins, stats, accelerate.',
     exitCode: exitCodes.usage,
   });
 }

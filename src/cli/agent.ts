@@ -8,11 +8,17 @@ export const agent = defineCommand({
     'Redirects the pods that it is told of until it is stopped. What it put into the kernel stays when it ends, however it ends, and the next one takes it over; --remove takes it out.',
   arguments: {},
   options: {
-    config: { kind: 'text', value: 'FILE', summary: 'YAML with the keys instance, cgroup, pins, stats; the command line wins' },
+    config: { kind: 'text', value: 'FILE', summary: 'YAML with the keys instance, cgroup, pins, stats, accelerate; the command line wins' },
     instance: instanceOption('default'),
     cgroup: { kind: 'text', value: 'PATH', summary: 'the cgroup v2 directory of the pods; CGROUP2/millrace/INSTANCE/pods unless given' },
     pins: { kind: 'text', value: 'DIR', summary: 'where to pin, on a bpf file system; BPFFS/millrace/INSTANCE unless given' },
     stats: { kind: 'flag', summary: 'count the runs and the time of every program' },
+    accelerate: {
+      kind: 'choice',
+      choices: ['auto', 'on', 'off'],
+      summary:
+        'connections between pods of this node past TCP; auto, unless given: where the self-test passes; on: the same, and a warning where it does not',
+    },
     remove: { kind: 'flag', summary: 'detach and remove everything of this instance, and end' },
     'log-level': { kind: 'choice', choices: ['debug', 'info', 'warn', 'error'], default: 'info', summary: 'how much to log' },
   },

@@ -10,6 +10,11 @@ export const commands = [
   entry('pod remove', 'release a pod', async () => (await import('./pod-remove.ts')).podRemove),
   entry('status', 'show the programs, tables and pods of a running agent', async () => (await import('./status.ts')).status),
   entry('observe', 'show flows: who spoke with whom, what was dropped and why', async () => (await import('./observe.ts')).observe),
+  entry(
+    'accelerate',
+    'say whether connections are accelerated and why, or turn it on and off',
+    async () => (await import('./accelerate.ts')).accelerate,
+  ),
   entry('lab up', 'start a lab of pods on this machine and wait until it is ready', async () => (await import('./lab-up.ts')).labUp),
   entry('lab apply', 'create or change objects of a running lab', async () => (await import('./lab-apply.ts')).labApply),
   entry('lab delete', 'remove objects of a running lab', async () => (await import('./lab-delete.ts')).labDelete),

@@ -15,6 +15,19 @@ const well: AgentStatus = {
   abiVersion: 1,
   rssBytes: 1,
   redirectMode: { backend: 'sk_lookup', reason: 'all is there' },
+  acceleration: {
+    mode: 'auto',
+    active: false,
+    testing: false,
+    reason: 'the self-test failed: slow reader: 9 MiB wait',
+    applications: 'by annotation',
+    checks: [],
+    testMs: 200,
+    sockets: 0,
+    messages: 0,
+    bytes: 0,
+    reasons: {},
+  },
   programs: [],
   maps: [],
   counters: {},
@@ -51,6 +64,13 @@ test('concernsOf() is empty when everything hangs, fits and counts no failure', 
 
 test('concernsOf() names the pod of every problem', () => {
   expect(concernsOf({ ...well, pods: [pod] })).toEqual(['demo/web: first', 'demo/web: second']);
+});
+
+test('concernsOf() names acceleration that was asked for and is off, and not while it is being tested', () => {
+  const asked = { ...well.acceleration, mode: 'on' } as const;
+  expect(concernsOf({ ...well, acceleration: asked })).toEqual([expect.stringContaining('slow reader: 9 MiB wait')]);
+  expect(concernsOf({ ...well, acceleration: { ...asked, testing: true } })).toEqual([]);
+  expect(concernsOf({ ...well, acceleration: { ...asked, active: true } })).toEqual([]);
 });
 
 test.each(['missing', 'detached'])('concernsOf() names a program that is %s', (attached) => {

@@ -11,6 +11,7 @@ const errorCounters: Readonly<Record<string, string>> = {
   error_source_bind: "the pod's address could not be given to a connection: it was refused",
   error_assign: 'an inbound connection could not be given to the proxy: it was refused',
   error_dns_port: 'no free port towards the resolver: the query was dropped',
+  error_accelerate_full: 'no room for a socket that could have been accelerated: its connection goes by TCP',
   error_forward: 'no address or port for a forwarded connection: it was dropped',
 };
 
@@ -25,8 +26,14 @@ export function concernsOf(status: AgentStatus): readonly string[] {
     ...Object.entries(errorCounters)
       .filter(([name]) => (status.counters[name] ?? 0) > 0)
       .map(([name, meaning]) => `${name} ${status.counters[name]}: ${meaning}`),
+    ...(isRefused(status.acceleration) ? [`acceleration was asked for and is off: ${status.acceleration.reason}`] : []),
     ...(status.lostEvents > 0 ? [`${status.lostEvents} events lost: its log is not complete`] : []),
   ];
+}
+
+/** `auto` may come to off; `on` may not. */
+function isRefused({ mode, active, testing }: AgentStatus['acceleration']): boolean {
+  return mode === 'on' && !active && !testing;
 }
 
 /** Arrays are full by nature, and those that forget the oldest row are meant to fill up. */

@@ -1,5 +1,6 @@
 import type { AgentStatus } from '../api/types.ts';
 import { exitCodes } from '../base/errors.ts';
+import { accelerationText } from './acceleration-words.ts';
 import { defineCommand } from './command.ts';
 import { checkInstance, instanceOption } from './instance.ts';
 import { formatTable, outputOption, printValue } from './print.ts';
@@ -27,6 +28,7 @@ function describe(status: AgentStatus): string {
     `agent ${status.instance} ${status.version}, pid ${status.pid}, ${Math.round(status.rssBytes / 1024 / 1024)} MiB, since ${status.startedAt}\n`,
     `redirecting ${status.readyAfterMs} ms after its start, ${status.adopted ? 'took over the pins of an earlier agent' : 'nothing was pinned before it'}\n`,
     `redirectMode auto is ${status.redirectMode.backend}: ${status.redirectMode.reason}\n`,
+    `${accelerationText(status.acceleration)}\n`,
     `cgroup ${status.cgroup}\npins ${status.pins} (layout ${status.abiVersion})\n`,
     `drift repaired ${status.drift.repaired}${status.drift.last === null ? '' : `, last: ${status.drift.last}`}; events lost ${status.lostEvents}\n`,
     concerns.length === 0 ? 'nothing needs attention\n\n' : `needs attention:\n${concerns.map((line) => `  ${line}\n`).join('')}\n`,

@@ -19,5 +19,6 @@ export const PodFlags = {
   ACCELERATE: 16384,
   ACCELERATE_APPS: 32768,
   DIRECT: 65536,
+  SELF_TEST: 131072,
 } as const;
 export type PodFlags = (typeof PodFlags)[keyof typeof PodFlags];

@@ -4,5 +4,6 @@
 export const SendingFlags = {
   OPENED: 1,
   DENIED: 2,
+  SELF_TEST: 4,
 } as const;
 export type SendingFlags = (typeof SendingFlags)[keyof typeof SendingFlags];

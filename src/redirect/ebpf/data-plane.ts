@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync } from 'node:fs';
-import { Counter } from '../../abi/gen/index.ts';
+import { Acceleration, Counter } from '../../abi/gen/index.ts';
 import { MillraceError, UserError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { Pace } from '../../base/pace.ts';
@@ -28,6 +28,11 @@ export interface DataPlaneOptions {
   readonly pins: string;
   readonly log: Logger;
 }
+
+/** Whose sockets may join the acceleration: everybody's who takes part, nobody's, or those of the pods that the agent makes to try it. */
+export type AccelerationState = 'on' | 'off' | 'self-test';
+
+const accelerationCodes = { on: Acceleration.ON, off: Acceleration.OFF, 'self-test': Acceleration.SELF_TEST } as const;
 
 /** What an enrolment changed: rows, and the programs that had to be attached anew. */
 export interface PodChange extends TableChange {
@@ -135,16 +140,18 @@ export class DataPlane implements AsyncDisposable {
   }
 
   /**
-   * Lets sockets join the acceleration from now on, or none any more; those that have joined then go by TCP, and leave when they close. Nothing
-   * is taken out: a socket that left with unread bytes would lose them.
+   * Lets sockets join the acceleration from now on, or none any more, or only those of the self-test's pods; those that have joined then go by
+   * TCP, and leave when they close. Nothing is taken out: a socket that left with unread bytes would lose them.
    */
-  setAcceleration(wanted: 'on' | 'off'): void {
-    changeSettings(this.maps, { accelerate: wanted === 'on' ? 1 : 0 });
+  setAcceleration(wanted: AccelerationState): void {
+    changeSettings(this.maps, { accelerate: accelerationCodes[wanted] });
   }
 
-  /** Whether sockets may join now. */
-  get isAccelerating(): boolean {
-    return readSettings(this.maps).accelerate !== 0;
+  /** Who may join now. */
+  get acceleration(): AccelerationState {
+    const { accelerate } = readSettings(this.maps);
+    if (accelerate === Acceleration.ON) return 'on';
+    return accelerate === Acceleration.SELF_TEST ? 'self-test' : 'off';
   }
 
   #ensurePin(name: string): boolean {
