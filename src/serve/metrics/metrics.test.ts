@@ -6,6 +6,7 @@ import { flowWorld } from '../../../test/support/flow-world.ts';
 import { silentLogger } from '../../base/log.ts';
 import { projectRoot } from '../../base/project.ts';
 import { FlowCounters } from '../../flow/counters.ts';
+import { emptyDirectory } from '../../flow/directory.ts';
 import type { AgentSnapshot } from './agent-metrics.ts';
 import { createMetrics } from './metrics.ts';
 import { serveMetrics } from './server.ts';
@@ -27,7 +28,7 @@ const snapshot: AgentSnapshot = {
 const read = (path: string) => readFileSync(join(projectRoot(), path), 'utf8');
 
 async function described() {
-  return createMetrics({ counters: new FlowCounters(), rules: flowWorld, snapshot: () => snapshot, lost: () => 0 }).describe();
+  return createMetrics({ counters: new FlowCounters(), rules: emptyDirectory, snapshot: () => snapshot, lost: () => 0 }).describe();
 }
 
 describe('createMetrics()', () => {
