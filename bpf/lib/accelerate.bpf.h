@@ -63,6 +63,19 @@ static __always_inline int mr_is_permitted(const struct mr_sending *s)
 }
 
 /*
+ * Acceleration was switched off while the other end has bytes of the sockmap unread. A
+ * reader that waits by MSG_PEEK for more would not see what TCP brings behind them
+ * (Linux 6.18), so the change waits for it.
+ */
+static __always_inline int mr_is_still_read(const struct mr_sending *s)
+{
+	struct tcp_sock *peer = (struct tcp_sock *)s->peer_sock;
+
+	return s->path == MR_PATH_SOCKMAP && peer && mr_is_still(peer, s->peer_cookie) &&
+	       mr_unread(peer) > 0;
+}
+
+/*
  * Whether a direction may skip TCP at all: acceleration is on, and policy, asked again
  * whenever it changed, allows it. What it does not allow goes by TCP, where the
  * policy programs drop and report it as every other packet.
@@ -71,7 +84,7 @@ static __always_inline int mr_may_accelerate(struct mr_sending *s)
 {
 	struct mr_settings *settings = mr_get_settings();
 
-	if (!settings || !mr_accelerates(mr_is_self_test(s)))
+	if (!settings)
 		return 0;
 	if (s->epoch != settings->policy_epoch) {
 		s->epoch = settings->policy_epoch;
@@ -80,10 +93,11 @@ static __always_inline int mr_may_accelerate(struct mr_sending *s)
 		else
 			s->flags |= MR_SENDING_DENIED;
 	}
-	if (!(s->flags & MR_SENDING_DENIED))
-		return 1;
-	mr_count_of(s, MR_COUNT_ACCELERATE_DENIED);
-	return 0;
+	if (s->flags & MR_SENDING_DENIED) {
+		mr_count_of(s, MR_COUNT_ACCELERATE_DENIED);
+		return 0;
+	}
+	return mr_accelerates(mr_is_self_test(s)) || mr_is_still_read(s);
 }
 
 #endif
