@@ -35,6 +35,11 @@ export function expected({ direct, proxied }: TortureCase, route: Route): Expect
   return route === 'direct' || route === 'direct-unannotated' ? direct : proxied;
 }
 
+/** How many accelerated connections lie between the two applications of a route. Pure. */
+export function hopsOf(route: Route): number {
+  return route === 'proxied-all' ? 3 : 1;
+}
+
 /**
  * The seed of a step in a round: the same whichever other cases run, so that one case with the suite's seed shows a failure again. Pure; below 2^31.
  */

@@ -4,7 +4,7 @@ import { complaints, differences } from './compare.ts';
 import type { Footprint } from './growth.ts';
 import { footprint, growth } from './growth.ts';
 import type { Step } from './plan.ts';
-import { expected, factSteps, seedOf, stepsOf } from './plan.ts';
+import { expected, factSteps, hopsOf, seedOf, stepsOf } from './plan.ts';
 import type { TorturePods } from './pods.ts';
 import type { TortureCase, Transcript, Trial } from './types.ts';
 
@@ -208,7 +208,7 @@ export class Torture {
     const key = `${torture.name} ${route}`;
     const queued = Math.max(this.#queued.get(key) ?? 0, plain.transcript.measures.queued ?? 0);
     this.#queued.set(key, queued);
-    return differences(plain.transcript, accelerated.transcript, queued);
+    return differences(plain.transcript, accelerated.transcript, queued, hopsOf(route));
   }
 
   /** A sockmap that should not have been used is a failure in each run; one that should have been is judged over all of them. */
