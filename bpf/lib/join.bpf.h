@@ -213,15 +213,19 @@ static __always_inline void mr_learn_reader(struct bpf_sock_ops *ops)
 	struct bpf_sock *sk = ops->sk;
 	struct tcp_sock *tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
 	__u64 cookie = bpf_get_netns_cookie(ops);
-	__u32 flags;
+	struct mr_pod *pod = bpf_map_lookup_elem(&mr_pods, &cookie);
+	__u32 flags, port = ops->local_port;
 
-	if (!tp || !BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.sk_socket, file))
+	if (!tp || !pod || !BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.sk_socket, file))
 		return;
 	flags = mr_file_flags(tp);
+	/* a proxy that listened before the agent came */
+	if (mr_is_of_proxy(pod, tp))
+		port = 0;
 	if (!(flags & MR_O_NONBLOCK))
-		mr_set_reader(cookie, ops->local_port, MR_READER_BLOCKING);
-	else if (mr_reader_of(cookie, ops->local_port) == MR_READER_UNKNOWN)
-		mr_set_reader(cookie, ops->local_port, MR_READER_NONBLOCKING);
+		mr_set_reader(cookie, port, MR_READER_BLOCKING);
+	else if (mr_reader_of(cookie, port) == MR_READER_UNKNOWN)
+		mr_set_reader(cookie, port, MR_READER_NONBLOCKING);
 	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags & ~BPF_SOCK_OPS_RTT_CB_FLAG);
 }
 

@@ -130,8 +130,7 @@ async function createWorld(
 function expectEnforced(plans: readonly PairPlan[], { unenforced, acceleration }: LabStatus): void {
   const names = plans.map(({ configuration }) => configuration.name);
   const accelerated = names.find((name) => name.endsWith('+accelerate'));
-  const state: string = acceleration.state;
-  if (accelerated !== undefined && state !== 'on') throw impossible(accelerated, 'acceleration is off', acceleration.reason);
+  if (accelerated !== undefined && acceleration.state !== 'on') throw impossible(accelerated, 'acceleration is off', acceleration.reason);
   const policy = names.find((name) => name.startsWith('policy'));
   if (policy !== undefined && unenforced.length > 0) throw impossible(policy, 'policies are not enforced', unenforced[0]?.kind ?? '');
 }
@@ -146,7 +145,15 @@ function impossible(name: string, reason: string, value: string): UserError {
 
 function labOptions(world: WorldName, instance: string, sidecar: string): LabOptions {
   const redirect = world === 'plain' || world === 'policy' ? 'none' : world === 'iptables' ? 'iptables' : 'ebpf';
-  return { instance, redirect, inbound: 'sk_lookup', certificateSeconds: 24 * 3600, envoy: redirect === 'none' ? null : sidecar };
+  const accelerate = world === 'accelerated' ? 'on' : 'off';
+  return {
+    instance,
+    redirect,
+    inbound: 'sk_lookup',
+    accelerate,
+    certificateSeconds: 24 * 3600,
+    envoy: redirect === 'none' ? null : sidecar,
+  };
 }
 
 function pairOf(plan: PairPlan, pods: Pods, services: readonly LabService[], instance: string, knowsServices: boolean): Pair {

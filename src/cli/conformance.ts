@@ -23,6 +23,12 @@ export const conformance = defineCommand({
       default: 'all',
       summary: 'who redirects; ebpf: sk_lookup and bind; both: iptables and sk_lookup',
     },
+    accelerate: {
+      kind: 'choice',
+      choices: ['on', 'off'],
+      default: 'off',
+      summary: 'let sockets join the acceleration meanwhile: no row may change',
+    },
     filter: { kind: 'text', value: 'TEXT', summary: 'only rows whose id, configuration or flow contains this' },
     output: {
       kind: 'choice',
@@ -61,6 +67,7 @@ export const conformance = defineCommand({
     const results = await runConformance({
       modes,
       rows,
+      accelerate: options.accelerate === 'on',
       signal,
       onResult: ({ id, mode }) => {
         done += 1;

@@ -41,6 +41,7 @@ export const demo = defineCommand({
       instance: checkInstance(options.instance),
       redirect: options.redirect === 'iptables' ? 'iptables' : 'ebpf',
       inbound: options.inbound === 'bind' ? 'bind' : 'sk_lookup',
+      accelerate: 'auto',
       certificateSeconds: 24 * 3600,
       envoy: envoyPath(env),
     };

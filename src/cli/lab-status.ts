@@ -28,7 +28,7 @@ function statusText(status: LabStatus): string {
       : `, started again ${times(agent.restarts)}; the last one ended with ${agent.lastError ?? 'an unknown reason'}`;
   const lines = [
     `lab ${status.instance} (process ${status.pid}) is ${stateText(status)}`,
-    `redirection: ${redirect}; acceleration: ${status.acceleration.state} (${status.acceleration.reason})`,
+    `redirection: ${redirect}; acceleration: ${status.acceleration.state} (${status.acceleration.mode}: ${status.acceleration.reason})`,
     `agent: ${agent.state}${agent.pid === null ? '' : ` (process ${agent.pid})`}${restarts}; name server: ${status.dnsAddress}`,
     `logs: ${paths.labLog}, ${paths.agentLog}; more: millrace status --instance ${status.instance}`,
     ...(agent.state === 'restarting' ? ['what is redirected stays so while the agent starts; changes wait for it'] : []),

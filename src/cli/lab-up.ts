@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { exitCodes, UserError } from '../base/errors.ts';
 import type { LabOptions } from '../lab/api.ts';
 import type { ParsedManifests } from '../manifests/parse.ts';
+import { modeOf } from './acceleration-words.ts';
 import type { CommandEnvironment } from './command.ts';
 import { defineCommand } from './command.ts';
 import { checkInstance } from './instance.ts';
@@ -24,7 +25,12 @@ export const labUp = defineCommand({
       default: 'sk_lookup',
       summary: 'how connections to a pod reach its sidecar',
     },
-    accelerate: { kind: 'choice', choices: ['auto', 'off'], default: 'auto', summary: 'this version does not accelerate: auto is off' },
+    accelerate: {
+      kind: 'choice',
+      choices: ['auto', 'on', 'off'],
+      default: 'auto',
+      summary: "connections between pods past TCP; auto: where the agent's self-test passes",
+    },
     timeout: {
       kind: 'number',
       value: 'SECONDS',
@@ -65,6 +71,7 @@ export const labUp = defineCommand({
       instance,
       redirect: options.redirect === 'iptables' || options.redirect === 'none' ? options.redirect : 'ebpf',
       inbound: options.inbound === 'bind' ? 'bind' : 'sk_lookup',
+      accelerate: modeOf(options.accelerate) ?? 'auto',
       certificateSeconds: options['cert-ttl'],
       envoy: options.redirect === 'none' ? null : envoyPath(env),
     };

@@ -20,9 +20,9 @@ export interface BackEnd extends AsyncDisposable {
   redirection(pod: ScratchNetns, world: World): Redirection;
 }
 
-/** The back end of a mode. The caller disposes of it, which removes everything that it made. */
-export async function openBackEnd(mode: Mode): Promise<BackEnd> {
-  return mode === 'iptables' ? iptablesBackEnd : openPrograms(mode);
+/** The back end of a mode, with acceleration where it is wanted and there are programs. The caller disposes of it, which removes everything that it made. */
+export async function openBackEnd(mode: Mode, accelerate: boolean): Promise<BackEnd> {
+  return mode === 'iptables' ? iptablesBackEnd : openPrograms(mode, accelerate);
 }
 
 const podName = 'conformance/pod';
@@ -52,8 +52,9 @@ const iptablesBackEnd: BackEnd = {
 };
 
 /** The programs, on a cgroup of this process's own that it moves into, so that the sockets that it makes in a pod are the pod's. */
-async function openPrograms(mode: 'sk_lookup' | 'bind'): Promise<BackEnd> {
+async function openPrograms(mode: 'sk_lookup' | 'bind', accelerate: boolean): Promise<BackEnd> {
   const node = await createScratchNode(leftoverName(process.pid));
+  if (accelerate) node.plane.setAcceleration('on');
   return {
     redirection: (pod, world) => programs(node.plane, pod, world, mode),
     [Symbol.asyncDispose]: () => node[Symbol.asyncDispose](),

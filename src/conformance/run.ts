@@ -12,6 +12,8 @@ import type { Mode, Row, RowResult, World } from './types.ts';
 export interface RunOptions {
   readonly modes: readonly Mode[];
   readonly rows: readonly Row[];
+  /** Let sockets join the acceleration; off unless told. */
+  readonly accelerate?: boolean;
   readonly signal: AbortSignal;
   /** Called as soon as a row has been run. */
   readonly onResult?: (result: RowResult) => void;
@@ -35,8 +37,8 @@ export async function runConformance(options: RunOptions): Promise<readonly RowR
   return results;
 }
 
-async function runMode(mode: Mode, { rows, signal, onResult }: RunOptions, results: RowResult[]): Promise<void> {
-  await using backEnd = await openBackEnd(mode);
+async function runMode(mode: Mode, { rows, accelerate = false, signal, onResult }: RunOptions, results: RowResult[]): Promise<void> {
+  await using backEnd = await openBackEnd(mode, accelerate);
   for (const [world, group] of byWorld(rows)) {
     signal.throwIfAborted();
     for await (const result of runWorld(mode, backEnd, world, group, signal)) {

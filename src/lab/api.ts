@@ -1,3 +1,4 @@
+import type { AccelerationMode } from '../api/types.ts';
 import type { Manifest, ManifestWarning } from '../manifests/types.ts';
 import type { ContainerCondition, PodPhase } from './plan/container-state.ts';
 import type { ObjectOutcome, ObjectReference } from './plan/objects.ts';
@@ -30,10 +31,19 @@ export interface LabOptions {
   readonly instance: string;
   readonly redirect: 'ebpf' | 'iptables' | 'none';
   readonly inbound: 'sk_lookup' | 'bind';
+  /** Whether connections between pods are accelerated, as `millrace agent --accelerate` has it. */
+  readonly accelerate: AccelerationMode;
   /** Seconds that a workload certificate is valid. */
   readonly certificateSeconds: number;
   /** Absolute path of the Envoy binary; null when nothing is redirected. */
   readonly envoy: string | null;
+}
+
+/** What the agent last said. `testing`: its self-test is not over; `unknown`: it has not been asked yet. */
+export interface LabAcceleration {
+  readonly state: 'on' | 'off' | 'testing' | 'unknown';
+  readonly mode: AccelerationMode;
+  readonly reason: string;
 }
 
 export interface LabStatus {
@@ -42,7 +52,7 @@ export interface LabStatus {
   readonly startedAt: string;
   readonly redirect: LabOptions['redirect'];
   readonly inbound: LabOptions['inbound'] | null;
-  readonly acceleration: { readonly state: 'off'; readonly reason: string };
+  readonly acceleration: LabAcceleration;
   /** starting: the node or the agent is not there yet; settled: every pod is what the objects ask for, and ready. */
   readonly state: 'starting' | 'changing' | 'settled' | 'stopping';
   readonly agent: {

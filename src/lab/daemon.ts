@@ -46,7 +46,7 @@ export async function runDaemon({ options, log, signal, onListening }: DaemonOpt
 
   let changed = () => {};
   const agent = new AgentProcess({
-    argv: agentCommand(paths, options.instance),
+    argv: agentCommand(paths, options),
     cgroup: paths.agentCgroup,
     socket: paths.agentSocket,
     logFile: paths.agentLog,
@@ -78,7 +78,10 @@ export async function runDaemon({ options, log, signal, onListening }: DaemonOpt
   const server = await serveUnixSocket({
     socketPath: paths.labSocket,
     routes: {
-      'GET /v1/status': async () => lab.status(),
+      'GET /v1/status': async () => {
+        await agent.refresh();
+        return lab.status();
+      },
       'GET /v1/pods': async () => lab.pods(),
       // The only client is ours, over a socket that only root opens; it has parsed and validated the manifests.
       'POST /v1/apply': async ({ body }) => lab.apply((body as ApplyRequest).manifests),
@@ -100,8 +103,8 @@ export async function runDaemon({ options, log, signal, onListening }: DaemonOpt
   log.info({ reason: signal.aborted ? 'signal' : 'call' }, 'the lab ends');
 }
 
-function agentCommand(paths: LabPaths, instance: string): readonly string[] {
-  const options = { instance, cgroup: paths.podsCgroup, pins: paths.bpffs };
+function agentCommand(paths: LabPaths, { instance, accelerate }: LabOptions): readonly string[] {
+  const options = { instance, cgroup: paths.podsCgroup, pins: paths.bpffs, accelerate };
   return [process.execPath, launcherPath(), 'agent', ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])];
 }
 

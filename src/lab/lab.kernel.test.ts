@@ -41,6 +41,10 @@ class RecordingAgent implements NodeAgentPort {
     return { state: 'running', pid: null, restarts: 0, lastError: null } as const;
   }
 
+  readonly acceleration = null;
+
+  async refresh(): Promise<void> {}
+
   async close(): Promise<void> {}
 }
 
@@ -48,6 +52,7 @@ const options: LabOptions = {
   instance: `test-${process.pid}`,
   redirect: 'none',
   inbound: 'sk_lookup',
+  accelerate: 'auto',
   certificateSeconds: 60,
   envoy: null,
 };

@@ -117,7 +117,7 @@ export class Lab {
       startedAt: this.#startedAt.toISOString(),
       redirect: options.redirect,
       inbound: options.redirect === 'ebpf' ? options.inbound : null,
-      acceleration: { state: 'off', reason: 'this version does not accelerate connections' },
+      acceleration: agent.acceleration ?? { state: 'unknown', mode: options.accelerate, reason: 'the agent has not been asked yet' },
       state: this.#state(),
       agent: agent.status(),
       dnsAddress: labNetwork.dnsAddress,
@@ -143,6 +143,8 @@ export class Lab {
     if (this.#stopping !== null) return 'stopping';
     if (this.#deps.agent.status().state === 'starting') return 'starting';
     if (this.#publish.busy || this.#reconcile.busy || this.#acknowledge.busy) return 'changing';
+    // who measures, or counts, must find what was asked for
+    if (this.#deps.agent.acceleration?.state === 'testing') return 'changing';
     const settled = [...this.#pods.values()].every((pod) => pod.phase === 'Ready' || pod.phase === 'Succeeded');
     return settled && this.#plan().length === 0 ? 'settled' : 'changing';
   }

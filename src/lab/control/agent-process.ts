@@ -7,7 +7,7 @@ import type { ServiceEntry } from '../../api/types.ts';
 import { UserError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { PodRequest } from '../../pods/types.ts';
-import type { LabStatus } from '../api.ts';
+import type { LabAcceleration, LabStatus } from '../api.ts';
 import { toolEnvironment } from '../node/tools.ts';
 import { restartDelayMs } from '../plan/back-off.ts';
 import { shellWords } from '../pods/shell.ts';
@@ -25,6 +25,8 @@ export interface AgentProcessOptions {
 }
 
 const pollMs = 20;
+/** A status of the lab waits no longer for the agent's part of it. */
+const refreshMs = 1000;
 
 /**
  * The agent as a child process: started, started again when it ends (redirection does not depend on it: programs and maps are pinned), and
@@ -43,6 +45,7 @@ export class AgentProcess implements NodeAgentPort {
   #lastError: string | null = null;
   #running: PromiseWithResolvers<void> = withResolvers();
   #servicesSent: Promise<void> = Promise.resolve();
+  #acceleration: LabAcceleration | null = null;
 
   constructor(options: AgentProcessOptions) {
     this.#options = options;
@@ -83,6 +86,20 @@ export class AgentProcess implements NodeAgentPort {
 
   status(): LabStatus['agent'] {
     return { state: this.#state, pid: this.#child?.pid ?? null, restarts: this.#restarts, lastError: this.#lastError };
+  }
+
+  get acceleration(): LabAcceleration | null {
+    return this.#acceleration;
+  }
+
+  async refresh(): Promise<void> {
+    if (this.#state !== 'running') return;
+    try {
+      const { active, testing, mode, reason } = await this.#client.acceleration({ timeoutMs: refreshMs });
+      this.#acceleration = { state: active ? 'on' : testing ? 'testing' : 'off', mode, reason };
+    } catch (error) {
+      this.#options.log.debug({ err: error }, 'the agent did not say whether it accelerates');
+    }
   }
 
   async close(): Promise<void> {

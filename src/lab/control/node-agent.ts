@@ -1,6 +1,6 @@
 import type { ServiceEntry } from '../../api/types.ts';
 import type { PodRequest } from '../../pods/types.ts';
-import type { LabStatus } from '../api.ts';
+import type { LabAcceleration, LabStatus } from '../api.ts';
 
 /** What the lab asks of the node agent. It keeps what it was asked, and asks again when the agent had to be started anew. */
 export interface NodeAgentPort {
@@ -14,5 +14,9 @@ export interface NodeAgentPort {
   /** Replaces the whole table; sent now or, when the agent is away, as soon as it is back. */
   setServices(services: readonly ServiceEntry[]): void;
   status(): LabStatus['agent'];
+  /** What it last said of acceleration; null before it was asked. */
+  readonly acceleration: LabAcceleration | null;
+  /** Asks again. Never rejects: what is in the kernel stays while an agent is away. */
+  refresh(): Promise<void>;
   close(): Promise<void>;
 }
