@@ -18,12 +18,17 @@ static __always_inline void mr_follow_direct(struct bpf_sock_ops *ops, const str
 /* Before the SYN: ports are chosen, so the connection has its name. */
 static __always_inline void mr_on_connect(struct bpf_sock_ops *ops)
 {
-	struct bpf_sock *sk = ops->sk;
-	struct mr_socket *s = sk ? bpf_sk_storage_get(&mr_sockets, sk, 0, 0) : NULL;
+	struct mr_address remote = mr_ops_remote(ops);
 	struct mr_origin value = {};
+	struct bpf_sock *sk = ops->sk;
+	struct mr_socket *s;
 	struct mr_tuple key;
 	long err;
 
+	/* the address says it all */
+	if (mr_is_assigned(&remote) || !sk)
+		return;
+	s = bpf_sk_storage_get(&mr_sockets, sk, 0, 0);
 	mr_follow_direct(ops, s);
 	if (!s || !(s->flags & MR_SOCKET_REDIRECTED))
 		return;
