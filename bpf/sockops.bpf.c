@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* sockops: the original destination changes hands; the proxy's listeners become known; sockets join the acceleration. */
+/* sockops: the original destination changes hands; the proxy's listeners become known; sockets join the acceleration; connections are told. */
+#include "lib/connection-flow.bpf.h"
 #include "lib/direct.bpf.h"
 #include "lib/handover.bpf.h"
 #include "lib/join.bpf.h"
@@ -106,6 +107,8 @@ static __always_inline void mr_on_state(struct bpf_sock_ops *ops)
 
 	if (ops->args[1] != BPF_TCP_CLOSE)
 		return;
+	if (mr_tells_connections())
+		mr_on_close(ops);
 	key = mr_client_tuple(ops, bpf_get_netns_cookie(ops));
 	mr_drop_handover(&key);
 }
@@ -121,10 +124,14 @@ int mr_sockops(struct bpf_sock_ops *ops)
 		mr_on_accept(ops);
 		if (mr_accelerates(1))
 			mr_join(ops);
+		if (mr_tells_connections())
+			mr_on_open(ops, MR_INGRESS);
 		break;
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
 		if (mr_accelerates(1))
 			mr_join(ops);
+		if (mr_tells_connections())
+			mr_on_open(ops, MR_EGRESS);
 		break;
 	case BPF_SOCK_OPS_RTT_CB:
 		mr_learn_reader(ops);

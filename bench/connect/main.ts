@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { exitCodes } from '../../src/base/errors.ts';
 import { compilePrograms } from '../../src/bench/compile.ts';
 import { toJson } from '../../src/cli/print.ts';
+import { changeSettings } from '../../src/redirect/ebpf/settings.ts';
 import { boundedNumber } from '../support/bounded-number.ts';
 import { machineFacts } from '../support/machine.ts';
 import { runMain } from '../support/main-program.ts';
@@ -14,12 +15,13 @@ import { profile } from './profile.ts';
 import type { Report } from './report.ts';
 import { formatMarkdown, formatReport } from './report.ts';
 
-const usage = `npm run bench:connect -- [--connections N] [--rounds N] [-o table|json|markdown] [--profile]
+const usage = `npm run bench:connect -- [--connections N] [--rounds N] [-o table|json|markdown] [--flows] [--profile]
 
 What a new connection costs: directly, through Istio's iptables rules, and through Millrace's programs, for both families.
   --connections N   of every configuration in every round, 20000 unless given
   --rounds N        5 unless given
   -o FORMAT         table, json or markdown
+  --flows           every connection is told as a flow when it opens and when it closes (the ring is not read: it is full at once)
   --profile         instead: how long each of our programs runs for one connection
 Exits with 1 when a connection failed or reached the proxy without its original destination.
 `;
@@ -31,6 +33,7 @@ await runMain(async () => {
       connections: { type: 'string' },
       rounds: { type: 'string' },
       output: { type: 'string', short: 'o', default: 'table' },
+      flows: { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -45,6 +48,7 @@ await runMain(async () => {
   const machine = machineFacts();
   using programs = compilePrograms(['bench/connect/client.c', 'bench/connect/server.c']);
   await using configurations = await createConfigurations();
+  if (values.flows) changeSettings(configurations.plane.maps, { connections: 1 });
   const layouts = layoutsOf(cpus().length);
   if (values.profile) {
     const ebpf = configurations.all.find(({ name }) => name === 'ebpf');

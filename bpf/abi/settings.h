@@ -22,7 +22,10 @@ struct mr_settings {
 	__u32 aggregation;
 	/* events of each source that the ring of flows takes within a second; 0: all */
 	__u32 flow_limit;
+	/* connections are told when they open and when they close; 0: they are not */
+	__u32 connections;
+	__u32 pad;
 };
-_Static_assert(sizeof(struct mr_settings) == 16, "struct mr_settings is ABI");
+_Static_assert(sizeof(struct mr_settings) == 24, "struct mr_settings is ABI");
 
 #endif

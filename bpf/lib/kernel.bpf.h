@@ -47,6 +47,7 @@ struct socket {
 
 struct sock_common {
 	unsigned char skc_ipv6only : 1;
+	unsigned long skc_flags;
 	atomic64_t skc_cookie;
 };
 
@@ -70,6 +71,9 @@ struct inet_connection_sock {
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
+	__u64 bytes_received;
+	__u64 bytes_sent;
+	__u64 bytes_retrans;
 	__u32 rcv_nxt;
 	__u32 snd_una;
 	__u32 write_seq;

@@ -6,13 +6,14 @@ export interface Settings {
   readonly policyEpoch: number;
   readonly aggregation: number;
   readonly flowLimit: number;
+  readonly connections: number;
 }
 
 /** Bytes of struct mr_settings. */
-export const settingsSize = 16;
+export const settingsSize = 24;
 
 /** Byte offsets in struct mr_settings. */
-export const settingsOffsets = { accelerate: 0, policyEpoch: 4, aggregation: 8, flowLimit: 12 } as const;
+export const settingsOffsets = { accelerate: 0, policyEpoch: 4, aggregation: 8, flowLimit: 12, connections: 16 } as const;
 
 /** Reads struct mr_settings; byte arrays are copies. */
 export function readSettings(view: DataView, offset = 0): Settings {
@@ -21,16 +22,18 @@ export function readSettings(view: DataView, offset = 0): Settings {
     policyEpoch: view.getUint32(offset + 4, true),
     aggregation: view.getUint32(offset + 8, true),
     flowLimit: view.getUint32(offset + 12, true),
+    connections: view.getUint32(offset + 16, true),
   };
 }
 
-/** Writes all 16 bytes of struct mr_settings, padding as zero. @throws RangeError for an array of another length */
+/** Writes all 24 bytes of struct mr_settings, padding as zero. @throws RangeError for an array of another length */
 export function writeSettings(view: DataView, offset: number, value: Settings): void {
-  new Uint8Array(view.buffer, view.byteOffset + offset, 16).fill(0);
+  new Uint8Array(view.buffer, view.byteOffset + offset, 24).fill(0);
   view.setUint32(offset, value.accelerate, true);
   view.setUint32(offset + 4, value.policyEpoch, true);
   view.setUint32(offset + 8, value.aggregation, true);
   view.setUint32(offset + 12, value.flowLimit, true);
+  view.setUint32(offset + 16, value.connections, true);
 }
 
 /** Size, reader and writer of struct mr_settings together. */

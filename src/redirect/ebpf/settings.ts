@@ -2,7 +2,7 @@ import type { Settings } from '../../abi/gen/index.ts';
 import type { DataPlaneMaps } from './maps.ts';
 
 /** What holds until somebody says otherwise: all zero, as the kernel makes the row. */
-const unset: Settings = { accelerate: 0, policyEpoch: 0, aggregation: 0, flowLimit: 0 };
+const unset: Settings = { accelerate: 0, policyEpoch: 0, aggregation: 0, flowLimit: 0, connections: 0 };
 
 /** What holds for the whole node now. */
 export function readSettings(maps: Pick<DataPlaneMaps, 'settings'>): Settings {
