@@ -3,7 +3,7 @@ import type { PolicyManifest } from '../../src/manifests/types.ts';
 import { PolicyCompiler } from '../../src/policy/compiler.ts';
 import { evaluate } from '../../src/policy/evaluate.ts';
 import { PolicyTables } from '../../src/policy/lookup.ts';
-import type { Policy, PolicyCluster, PolicyFlow, PolicyPod } from '../../src/policy/types.ts';
+import type { CompiledPolicy, Identity, Policy, PolicyCluster, PolicyFlow, PolicyPod } from '../../src/policy/types.ts';
 import { readManifests, readPolicies } from './policy-set.ts';
 
 const pods = ['x/a', 'x/b', 'x/c', 'y/a', 'y/b', 'y/c', 'z/a', 'z/b', 'z/c'];
@@ -128,3 +128,21 @@ export function flowOf(direction: 'ingress' | 'egress', subject: string, peer: s
   const [source, destination] = direction === 'ingress' ? [peer, subject] : [subject, peer];
   return { direction, source: address(source), destination: address(destination), ...portOf(port) };
 }
+
+/** The identity that an address of `addresses` has. */
+export const identityOf = (compiled: CompiledPolicy, name: string): Identity => {
+  const id = new PolicyTables(compiled).identityOf(addresses[name] ?? '');
+  const identity = compiled.identities.find((item) => item.id === id);
+  if (identity === undefined) throw new Error(`${name} has no identity`);
+  return identity;
+};
+
+/** A pod of namespace x with a label of its own. */
+export const newPod = (name: string, change: Partial<PolicyPod> = {}): PolicyPod => {
+  const [first] = world.pods;
+  if (first === undefined) throw new Error('no pods');
+  return { ...first, name, namespace: 'x', labels: { pod: name }, addresses: ['10.0.7.7'], ...change };
+};
+
+/** The world with more pods in it. */
+export const withPods = (...pods: PolicyPod[]): PolicyCluster => ({ ...world, pods: [...world.pods, ...pods] });
