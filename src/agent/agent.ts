@@ -16,6 +16,7 @@ import { logEvents } from './events.ts';
 import { probeMachine } from './machine.ts';
 import { PodManager } from './pod-manager.ts';
 import { parsePodRequest } from './pod-request.ts';
+import { openPolicy, policyRoutes, sumOfDrift } from './policy-routes.ts';
 import { alreadyRunning, assertNotRunning } from './running.ts';
 import { parseServices } from './service-request.ts';
 import { DesiredPods } from './state.ts';
@@ -41,7 +42,8 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
   const desired = await DesiredPods.open(config.state, log);
   const poller = cleanup.use(new FdPoller());
   const machine = await probeMachine();
-  const pods = cleanup.use(new PodManager(plane, machine, desired, poller, log));
+  const policy = cleanup.use(await openPolicy(config, plane, log));
+  const pods = cleanup.use(new PodManager(plane, machine, desired, poller, log, policy));
   cleanup.use(logEvents(poller, plane, (cookie) => pods.nameOf(cookie), log));
   const acceleration = cleanup.use(
     await Acceleration.open({
@@ -52,6 +54,7 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
     }),
   );
   await pods.restore();
+  await policy.start();
   const services = new ServiceWriter(plane.maps);
   const readyAfterMs = Math.round(performance.now());
 
@@ -74,7 +77,8 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
       maps: await mapStatus(plane),
       counters,
       pods: pods.status(),
-      drift: pods.drift,
+      policies: policy.status(),
+      drift: sumOfDrift(pods.drift, policy.drift),
       lostEvents: counters.error_event_lost ?? 0,
     };
   };
@@ -85,6 +89,7 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
     'DELETE /v1/pods/': async ({ parameter }) => pods.release(parameter),
     'GET /v1/acceleration': async () => acceleration.status(),
     'PUT /v1/acceleration': async ({ body }) => acceleration.setMode(parseAccelerationMode(body)),
+    ...policyRoutes(policy),
     'PUT /v1/services': async ({ body }) => services.write(parseServices(body)),
   };
   const running = alreadyRunning(config, 'start the agent');
@@ -93,14 +98,22 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
   // after everything that pods wait for
   acceleration.start();
   log.info({ durationMs: readyAfterMs, path: config.pins, reason: plane.adopted ? 'adopted' : 'fresh' }, 'agent is ready');
-  await reconcileUntil(signal, config.reconcileEveryMs, pods, log);
+  await reconcileUntil(
+    signal,
+    config.reconcileEveryMs,
+    async () => {
+      await pods.reconcile();
+      await policy.reconcile();
+    },
+    log,
+  );
 }
 
-async function reconcileUntil(signal: AbortSignal, everyMs: number, pods: PodManager, log: Logger): Promise<void> {
+async function reconcileUntil(signal: AbortSignal, everyMs: number, compare: () => Promise<void>, log: Logger): Promise<void> {
   while (!signal.aborted) {
     await sleep(everyMs, signal);
     if (!signal.aborted)
-      await pods.reconcile().catch((err: unknown) => log.error({ err }, 'the kernel could not be compared with what should be there'));
+      await compare().catch((err: unknown) => log.error({ err }, 'the kernel could not be compared with what should be there'));
   }
 }
 

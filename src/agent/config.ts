@@ -15,6 +15,10 @@ export interface AgentConfig {
   readonly accelerate: AccelerationMode;
   /** Where that is kept. */
   readonly accelerationFile: string;
+  /** Where the list of desired policies is kept. */
+  readonly policyState: string;
+  /** Path of the network namespace that the pods' interfaces lead to; null: the agent's own. */
+  readonly nodeNetns: string | null;
   /** The compiled programs. */
   readonly object: string;
   /** Count runs and time of every program (a few nanoseconds a run). */

@@ -28,7 +28,7 @@ export function tablesOf(pod: EnrolledPod): PodTables {
 }
 
 /** What the kernel says of the pod now. */
-export function statusOf(pod: EnrolledPod, maps: DataPlaneMaps): PodStatus {
+export function statusOf(pod: EnrolledPod, maps: DataPlaneMaps): Omit<PodStatus, 'identity'> {
   const redirected = pod.request.meshed && pod.config.interceptionMode !== 'NONE' && pod.backend !== 'iptables';
   const outbound = {
     role: 'outbound' as const,

@@ -15,6 +15,7 @@ import { statusOf, tablesOf } from './enrolled-pod.ts';
 import { livingCookies } from './living-namespaces.ts';
 import type { Machine } from './machine.ts';
 import { applyPodRules, removePodRules, rulesOf } from './pod-rules.ts';
+import type { PolicyManager } from './policy-manager.ts';
 import { preparePod } from './prepare-pod.ts';
 import type { DesiredPods } from './state.ts';
 import { writeOrClose } from './table-full.ts';
@@ -30,6 +31,9 @@ interface Held {
   readonly full: UserError | null;
 }
 
+/** What pods are to policy. */
+type PodPolicy = Pick<PolicyManager, 'enrol' | 'release' | 'identityOf' | 'problemsOf'>;
+
 /** Enrols and releases pods: what is desired on one side, the kernel on the other. Calls are done one after another. */
 export class PodManager implements AsyncDisposable {
   readonly #plane: DataPlane;
@@ -37,6 +41,7 @@ export class PodManager implements AsyncDisposable {
   readonly #desired: DesiredPods;
   readonly #log: Logger;
   readonly #poller: FdPoller;
+  readonly #policy: PodPolicy | null;
   readonly #held = new Map<string, Held>();
   /** Why pods that are wished for are not held. */
   readonly #failures = new Map<string, string>();
@@ -45,12 +50,13 @@ export class PodManager implements AsyncDisposable {
   #lastRepair: string | null = null;
   #rulesCursor = -1;
 
-  constructor(plane: DataPlane, machine: Machine, desired: DesiredPods, poller: FdPoller, log: Logger) {
+  constructor(plane: DataPlane, machine: Machine, desired: DesiredPods, poller: FdPoller, log: Logger, policy: PodPolicy | null = null) {
     this.#plane = plane;
     this.#machine = machine;
     this.#desired = desired;
     this.#poller = poller;
     this.#log = log;
+    this.#policy = policy;
   }
 
   /** The name of the enrolled pod with this cookie, or null. */
@@ -105,7 +111,9 @@ export class PodManager implements AsyncDisposable {
 
   #statusOf({ pod, full }: Held): PodStatus {
     const status = statusOf(pod, this.#plane.maps);
-    return full === null ? status : { ...status, problems: [full.message, ...status.problems] };
+    const { cookie } = pod.netns;
+    const problems = [...(full === null ? [] : [full.message]), ...status.problems, ...(this.#policy?.problemsOf(cookie) ?? [])];
+    return { ...status, identity: this.#policy?.identityOf(cookie) ?? 0, problems };
   }
 
   /** Enrols everything that an earlier agent was asked to. A pod whose namespace is gone stays wished for and is reported. */
@@ -198,12 +206,16 @@ export class PodManager implements AsyncDisposable {
     try {
       const full = await writeOrClose(this.#plane, pod);
       if (full === null) await applyPodRules(pod, before?.pod.netns.cookie === netns.cookie ? before.pod : null);
+      await this.#policy?.enrol(pod);
       const watch = watchAddresses(netns, this.#poller, () => this.#namespaceChanged(request.name));
       const held = { pod, watch, full };
       this.#held.set(request.name, held);
       return held;
     } catch (error) {
-      if (isNew) await this.#plane.release(netns.cookie);
+      if (isNew) {
+        await this.#plane.release(netns.cookie);
+        await this.#policy?.release(netns.cookie);
+      }
       throw error;
     }
   }
@@ -230,7 +242,10 @@ export class PodManager implements AsyncDisposable {
 
   async #replace(before: Held, now: EnrolledPod): Promise<void> {
     before.watch[Symbol.dispose]();
-    if (before.pod.netns.cookie !== now.netns.cookie) await this.#plane.release(before.pod.netns.cookie);
+    if (before.pod.netns.cookie !== now.netns.cookie) {
+      await this.#plane.release(before.pod.netns.cookie);
+      await this.#policy?.release(before.pod.netns.cookie);
+    }
     before.pod.netns.close();
   }
 
@@ -238,6 +253,7 @@ export class PodManager implements AsyncDisposable {
     this.#held.delete(held.pod.request.name);
     held.watch[Symbol.dispose]();
     await this.#plane.release(held.pod.netns.cookie);
+    await this.#policy?.release(held.pod.netns.cookie);
     await removePodRules(held.pod).catch((err: unknown) =>
       this.#log.warn({ pod: held.pod.request.name, err }, 'the rules of a pod stay behind'),
     );
@@ -309,5 +325,5 @@ export class PodManager implements AsyncDisposable {
 
 function absentStatus(request: PodRequest, problem: string): PodStatus {
   const { name, netns, backend, meshed } = request;
-  return { name, netns, cookie: '0', backend, meshed, addresses: [], listeners: [], problems: [problem] };
+  return { name, netns, cookie: '0', backend, meshed, identity: 0, addresses: [], listeners: [], problems: [problem] };
 }

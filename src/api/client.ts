@@ -3,6 +3,8 @@ import type { ErrorCode } from '../base/codes.ts';
 import { errorCodes } from '../base/codes.ts';
 import { UserError } from '../base/errors.ts';
 import type { PodRequest } from '../pods/types.ts';
+import type { PolicyReference } from '../policy/types.ts';
+import type { PolicyChange, PolicyOverview, PolicyUpdate, TraceAnswer, TraceRequest } from './policy-types.ts';
 import { instanceOf, otherInstances } from './sockets.ts';
 import type { AccelerationMode, AccelerationStatus, AgentStatus, ApiError, PodStatus, ServiceEntry } from './types.ts';
 
@@ -134,6 +136,27 @@ export class AgentClient {
   /** A self-test may have to end first: give it 30 seconds. */
   async accelerate(mode: AccelerationMode, options?: CallOptions): Promise<AccelerationStatus> {
     return (await this.#call('PUT', '/v1/acceleration', { mode }, { timeoutMs: 30_000, ...options })) as AccelerationStatus;
+  }
+
+  async policies(options?: CallOptions): Promise<PolicyOverview> {
+    return (await this.#call('GET', '/v1/policies', undefined, options)) as PolicyOverview;
+  }
+
+  async setPolicies(update: PolicyUpdate, options?: CallOptions): Promise<PolicyChange> {
+    return (await this.#call('PUT', '/v1/policies', update, options)) as PolicyChange;
+  }
+
+  async applyPolicies(policies: PolicyUpdate['policies'], options?: CallOptions): Promise<PolicyChange> {
+    return (await this.#call('POST', '/v1/policies', { policies }, options)) as PolicyChange;
+  }
+
+  async deletePolicy({ kind, namespace, name }: PolicyReference, options?: CallOptions): Promise<PolicyChange> {
+    const path = `/v1/policies/${encodeURIComponent(`${kind}/${namespace}/${name}`)}`;
+    return (await this.#call('DELETE', path, undefined, options)) as PolicyChange;
+  }
+
+  async tracePolicy(request: TraceRequest, options?: CallOptions): Promise<TraceAnswer> {
+    return (await this.#call('POST', '/v1/policy-trace', request, options)) as TraceAnswer;
   }
 
   #call(method: string, path: string, body: unknown, options?: CallOptions): Promise<unknown> {

@@ -8,6 +8,8 @@ export interface InstancePaths {
   readonly agentState: string;
   /** A mode of acceleration that was set while an agent ran. */
   readonly agentAcceleration: string;
+  /** What it was asked to enforce. */
+  readonly agentPolicies: string;
   readonly labSocket: string;
   readonly labLog: string;
   /** A bpf file system of the instance's own, where the lab mounts one. */
@@ -23,6 +25,7 @@ export function instancePaths(instance: string): InstancePaths {
     agentLog: `${run}/agent.log`,
     agentState: `${run}/pods.json`,
     agentAcceleration: `${run}/acceleration.json`,
+    agentPolicies: `${run}/policies.json`,
     labSocket: `${run}/lab.sock`,
     labLog: `${run}/lab.log`,
     bpffs: `${run}/bpf`,

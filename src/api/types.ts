@@ -1,4 +1,5 @@
 import type { Backend } from '../pods/types.ts';
+import type { PolicyAgentStatus } from './policy-types.ts';
 
 /**
  * The agent's local API: JSON over HTTP on a unix socket (/run/millrace/INSTANCE/agent.sock, mode 0600).
@@ -10,6 +11,11 @@ import type { Backend } from '../pods/types.ts';
  *   GET    /v1/acceleration   → AccelerationStatus
  *   PUT    /v1/acceleration   ← { mode }          → AccelerationStatus   answers when it is on or off
  *   PUT    /v1/services       ← ServiceEntry[]                    the whole table; flows that no proxy sees are translated by it
+ *   GET    /v1/policies       → PolicyOverview                    every policy, whom it selects, valid or not
+ *   PUT    /v1/policies       ← PolicyUpdate      → PolicyChange  the whole list and what it depends on
+ *   POST   /v1/policies       ← { policies }      → PolicyChange  add or change some; they win over the list
+ *   DELETE /v1/policies/NAME  (KIND/NAMESPACE/NAME, percent-encoded) → PolicyChange
+ *   POST   /v1/policy-trace   ← TraceRequest      → TraceAnswer
  *
  * Errors: HTTP 4xx/5xx with ApiError as the body.
  */
@@ -46,6 +52,8 @@ export interface PodStatus {
   /** `auto` only while the pod is absent. */
   readonly backend: Backend | 'auto';
   readonly meshed: boolean;
+  /** Its security identity; 0 while policy does not know it. */
+  readonly identity: number;
   readonly addresses: readonly string[];
   readonly listeners: readonly ListenerStatus[];
   /** What is not as desired, in words; empty when all is well. */
@@ -128,6 +136,7 @@ export interface AgentStatus {
   readonly maps: readonly MapStatus[];
   readonly counters: Readonly<Record<string, number>>;
   readonly pods: readonly PodStatus[];
+  readonly policies: PolicyAgentStatus;
   readonly drift: { readonly repaired: number; readonly last: string | null };
   readonly lostEvents: number;
 }

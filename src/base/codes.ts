@@ -45,6 +45,7 @@ export const errorCodes = {
   LAB_FULL: 'the lab has no address left',
   LAB_COMMAND_FAILED: 'a program that the lab uses to build its network failed',
   SERVICE_ADDRESS: 'a clusterIP is outside the range or taken',
+  POLICY_UNKNOWN: 'no policy of this kind and name is there to remove',
   CONTAINER_UNKNOWN: 'no such container in this pod',
   // the benchmark
   BENCH_IMPOSSIBLE: 'the benchmark was asked for what cannot be measured here',

@@ -26,6 +26,7 @@ export interface AgentOptions {
   readonly pins: string | null;
   readonly stats: boolean;
   readonly accelerate: string | null;
+  readonly 'node-netns': string | null;
 }
 
 /**
@@ -45,6 +46,8 @@ export async function agentSettings(options: AgentOptions, checkInstance: (name:
     state: paths.agentState,
     accelerate: modeOf(options.accelerate) ?? file.accelerate ?? 'auto',
     accelerationFile: paths.agentAcceleration,
+    policyState: paths.agentPolicies,
+    nodeNetns: options['node-netns'],
     object: bpfObjectPath(),
     statistics: options.stats || file.stats === true,
     reconcileEveryMs: 3000,

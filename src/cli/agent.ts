@@ -12,6 +12,11 @@ export const agent = defineCommand({
     instance: instanceOption('default'),
     cgroup: { kind: 'text', value: 'PATH', summary: 'the cgroup v2 directory of the pods; CGROUP2/millrace/INSTANCE/pods unless given' },
     pins: { kind: 'text', value: 'DIR', summary: 'where to pin, on a bpf file system; BPFFS/millrace/INSTANCE unless given' },
+    'node-netns': {
+      kind: 'text',
+      value: 'PATH',
+      summary: "the network namespace that the pods' interfaces lead to; the agent's own unless given",
+    },
     stats: { kind: 'flag', summary: 'count the runs and the time of every program' },
     accelerate: {
       kind: 'choice',

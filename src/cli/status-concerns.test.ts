@@ -33,6 +33,7 @@ const well: AgentStatus = {
   counters: {},
   pods: [],
   drift: { repaired: 0, last: null },
+  policies: { count: 0, invalid: 0, lastApplyMs: null, identities: 0, rows: 0, problem: null },
   lostEvents: 0,
 };
 
@@ -52,6 +53,7 @@ const pod: PodStatus = {
   cookie: '1',
   backend: 'bind',
   meshed: true,
+  identity: 0,
   addresses: [],
   listeners: [],
   problems: ['first', 'second'],

@@ -12,6 +12,19 @@ export interface PodRequest {
   readonly meshed: boolean;
   /** `auto`: the best that the kernel can do, by probes. */
   readonly backend: Backend | 'auto';
+  /** `default` unless given. Policies may select by it. */
+  readonly serviceAccount?: string;
+  /** The ports that its containers give a name, which policies may use; none unless given. */
+  readonly namedPorts?: readonly NamedPort[];
+  /** What it was made by; nothing unless given. */
+  readonly workload?: { readonly kind: string; readonly name: string };
+}
+
+/** A port of a container that has a name. */
+export interface NamedPort {
+  readonly name: string;
+  readonly protocol: 'TCP' | 'UDP' | 'SCTP';
+  readonly port: Port;
 }
 
 /** Who redirects: our programs, with one of two ways inbound, or Istio's rules in the pod (then the programs leave captured flows alone). */

@@ -1,2 +1,5 @@
-export { HostPrograms } from './host-programs.ts';
+export { askProgram, judges } from './ask-program.ts';
+export { findHostInterfaces, type HostInterface, type PodConnection } from './host-interface.ts';
+export { HostPrograms, type PodGuard } from './host-programs.ts';
+export type { PolicyEndpoint } from './rows.ts';
 export { type PolicyTableChange, PolicyTableWriter } from './writer.ts';

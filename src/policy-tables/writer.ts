@@ -123,7 +123,9 @@ export class PolicyTableWriter implements Disposable {
     const subjects = { written: subjectsWritten, removed: subjectsRemoved };
     const tables = [{ written: rows, removed: rowsRemoved }, subjects, ipcache, endpointCounts];
     const changed = tables.some(({ written, removed }) => written + removed > 0);
-    const epoch = changed ? this.#bump() : readSettings(this.#maps).policyEpoch;
+    // where nobody is and was judged, nothing was let through by policy, and connect() need not ask
+    const judges = this.#subjects.size + subjectsRemoved > 0;
+    const epoch = changed && judges ? this.#bump() : readSettings(this.#maps).policyEpoch;
     const milliseconds = performance.now() - started;
     const old = await this.#rows.removeOld(pace);
     return {

@@ -147,6 +147,11 @@ export class DataPlane implements AsyncDisposable {
     changeSettings(this.maps, { accelerate: accelerationCodes[wanted] });
   }
 
+  /** The loaded programs and maps, for those that hang on the node's interfaces. Closed with this. */
+  get object(): BpfObject {
+    return this.#object;
+  }
+
   /** Who may join now. */
   get acceleration(): AccelerationState {
     const { accelerate } = readSettings(this.maps);

@@ -1,0 +1,30 @@
+import type { PolicyOverview } from '../api/policy-types.ts';
+import { listPolicies } from '../policy/explain.ts';
+import type { HeldPolicy } from './guarded-pod.ts';
+
+/** What `policy list` shows. Pure. `origins` are of the policies, in their order; `problems` of this node's pods. */
+export function overviewOf(
+  origins: readonly ('list' | 'operator')[],
+  held: HeldPolicy | null,
+  identities: ReadonlyMap<string, number>,
+  problems: readonly { readonly pod: string; readonly reason: string }[],
+): PolicyOverview {
+  if (held === null) return { policies: [], pods: [] };
+  const listings = listPolicies(held.policies, held.cluster);
+  return {
+    policies: listings.map((listing, index) => ({
+      ...listing,
+      origin: origins[index] ?? 'list',
+      notEnforced: problems.filter(({ pod }) => listing.pods.includes(pod)),
+    })),
+    pods: held.cluster.pods.map(({ namespace, name, labels, workload, addresses, local }) => ({
+      namespace,
+      name,
+      labels,
+      owner: workload?.name ?? name,
+      addresses,
+      identity: identities.get(`${namespace}/${name}`) ?? 0,
+      local,
+    })),
+  };
+}

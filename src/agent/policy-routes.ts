@@ -1,0 +1,31 @@
+import type { Route } from '../api/server.ts';
+import type { AgentStatus } from '../api/types.ts';
+import type { Logger } from '../base/log.ts';
+import { openNetns } from '../kernel/index.ts';
+import type { DataPlane } from '../redirect/ebpf/data-plane.ts';
+import type { AgentConfig } from './config.ts';
+import { DesiredPolicies } from './desired-policies.ts';
+import { PolicyManager } from './policy-manager.ts';
+import { parsePolicies, parsePolicyName, parsePolicyUpdate, parseTrace } from './policy-request.ts';
+
+/** The manager of an agent, with what an earlier one was asked for. Throws UserError NETNS_INVALID for a node's namespace that is none. */
+export async function openPolicy(config: AgentConfig, plane: DataPlane, log: Logger): Promise<PolicyManager> {
+  const desired = await DesiredPolicies.open(config.policyState, log);
+  return new PolicyManager({ plane, node: openNetns(config.nodeNetns ?? '/proc/self/ns/net'), desired, log });
+}
+
+/** The calls of the local API that are about policy. */
+export function policyRoutes(policy: PolicyManager): Readonly<Record<string, Route>> {
+  return {
+    'GET /v1/policies': async () => policy.overview(),
+    'PUT /v1/policies': async ({ body }) => policy.replace(parsePolicyUpdate(body)),
+    'POST /v1/policies': async ({ body }) => policy.put(parsePolicies(body)),
+    'DELETE /v1/policies/': async ({ parameter }) => policy.delete(parsePolicyName(parameter)),
+    'POST /v1/policy-trace': async ({ body }) => policy.trace(parseTrace(body)),
+  };
+}
+
+/** What two parts of the agent have put back; the last one is the second's where it has any. */
+export function sumOfDrift(one: AgentStatus['drift'], other: AgentStatus['drift']): AgentStatus['drift'] {
+  return { repaired: one.repaired + other.repaired, last: other.last ?? one.last };
+}
