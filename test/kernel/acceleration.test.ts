@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { createServer, Socket } from 'node:net';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Cleanup } from '../../src/base/cleanup.ts';
 import { connectSocket, FdPoller, socketError, waitConnected } from '../../src/kernel/index.ts';
+import { mapIp, parseIp } from '../../src/pods/address.ts';
+import { changeSettings, readSettings } from '../../src/redirect/ebpf/settings.ts';
 import { enrolPod } from '../support/enrolment.ts';
 import type { PodNetwork, TestNetns } from '../support/network.ts';
 import { createPodNetwork } from '../support/network.ts';
@@ -124,6 +126,36 @@ describe('two applications whose owners say so', () => {
     await talk('10.9.0.1:7003', 3);
     await enrolPod(node.plane, network.outside, { meshed: false, annotations: { 'millrace.io/accelerate': 'false' } });
     expect(await growth(['accelerated_messages', 'accelerated_sockets'], () => talk('10.9.0.1:7003'))).toEqual([0, 0]);
+  });
+});
+
+describe('a connection that policy no longer allows', () => {
+  const pods = ['10.9.0.1', '10.9.0.2'].map((address) => mapIp(parseIp(address) ?? { family: 4, bytes: new Uint8Array(4) }));
+  const keyOf = (addr: Uint8Array) => ({ prefixlen: 32 + 128, family: 4, addr });
+  const everybody = { prefixlen: 72, policy: 7, peer: 0, direction: 0, protocol: 0, dport: 0 };
+
+  afterEach(() => {
+    const { maps } = node.plane;
+    maps.subjects.delete(300);
+    maps.policy.delete(everybody);
+    for (const addr of pods) maps.ipcache.delete(keyOf(addr));
+  });
+
+  it('goes by TCP again, where the programs at the interfaces judge its packets', async () => {
+    const { maps } = node.plane;
+    await using _ = await echo(network.outside, application, '10.9.0.1:7020');
+    await talk('10.9.0.1:7020', 3);
+    const socket = await connect(network.pod, application, '10.9.0.1:7020');
+    expect((await growth(['accelerated_messages'], () => pingPong(socket, 10)))[0]).toBeGreaterThan(0);
+    for (const [index, addr] of pods.entries()) maps.ipcache.set(keyOf(addr), { identity: 300 + index });
+    const nothing = { precedence: 0, rule: 0 };
+    maps.policy.set(everybody, { tiers: [nothing, { precedence: 1, rule: 0 }, nothing] });
+    maps.subjects.set(300, { policy: 7, flags: 2 });
+    changeSettings(maps, { policyEpoch: readSettings(maps).policyEpoch + 1 });
+    const [messages, denied] = await growth(['accelerated_messages', 'accelerate_denied'], () => pingPong(socket, 10));
+    expect(messages).toBe(0);
+    expect(denied).toBeGreaterThan(0);
+    socket.destroy();
   });
 });
 
