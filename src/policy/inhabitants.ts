@@ -83,6 +83,7 @@ export class Inhabitants {
         known = { ...next, namespace, version, seen: 0 };
         this.#pods.set(pod, known);
       }
+      if (known.seen === this.#update) continue;
       known.seen = this.#update;
       endpoints.push(known.endpoint);
     }

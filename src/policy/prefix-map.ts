@@ -65,11 +65,6 @@ function networkKey(bytes: Uint8Array, prefix: number): string {
   return key;
 }
 
-/** The range of one address. */
-export function hostRange(address: IpAddress): Cidr {
-  return { family: address.family, address: address.bytes, prefix: address.family === 4 ? 32 : 128 };
-}
-
 /** Whether `outer` holds the whole of `inner`. */
 export function rangeContains(outer: Cidr, inner: Cidr): boolean {
   if (outer.family !== inner.family || outer.prefix > inner.prefix) return false;

@@ -10,9 +10,3 @@ const names = new Map<number, string>(Object.entries(protocolNumbers).map(([name
 export function protocolName(protocol: number): string {
   return names.get(protocol) ?? String(protocol);
 }
-
-/** The number of a protocol by name (any case) or number; null where it is neither. */
-export function protocolNumber(text: string): number | null {
-  for (const [name, number] of Object.entries(protocolNumbers)) if (name.toLowerCase() === text.toLowerCase()) return number;
-  return /^[0-9]{1,3}$/.test(text) && Number(text) <= 255 ? Number(text) : null;
-}
