@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { AgentInstance, AgentProcess } from '../../test/support/agent-process.ts';
 import { createAgentInstance } from '../../test/support/agent-process.ts';
 import { instancePaths } from '../api/paths.ts';
@@ -96,9 +96,16 @@ describe('millrace agent', () => {
     const killed = instance.start();
     await killed.ready();
     // again and again, until it is caught in the act
-    void killed.client.accelerate('auto').catch(() => undefined);
-    await expect.poll(() => existsSync(leftover), { interval: 1 }).toBe(true);
+    let last: unknown = null;
+    let caught = false;
+    const again = async (): Promise<void> => {
+      while (!caught) last = await killed.client.accelerate('auto').catch((error: unknown) => error);
+    };
+    const asking = again();
+    await vi.waitFor(() => expect(existsSync(leftover), JSON.stringify(last)).toBe(true), { interval: 1, timeout: 10_000 });
+    caught = true;
     await killed.stop('SIGKILL');
+    await asking;
     expect(existsSync(leftover)).toBe(true);
     await withAgent(['--accelerate', 'off'], async (agent) => {
       const status = await agent.ready();
