@@ -13,6 +13,7 @@ import { ServiceWriter } from '../redirect/ebpf/service-writer.ts';
 import { parseAccelerationMode } from './acceleration-request.ts';
 import type { AgentConfig } from './config.ts';
 import { logEvents } from './events.ts';
+import { openAgentFlows } from './flows.ts';
 import { probeMachine } from './machine.ts';
 import { PodManager } from './pod-manager.ts';
 import { parsePodRequest } from './pod-request.ts';
@@ -56,6 +57,23 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
   await pods.restore();
   await policy.start();
   const services = new ServiceWriter(plane.maps);
+  const { flows: flowOptions } = config;
+  const flows = cleanup.use(
+    await openAgentFlows(flowOptions, {
+      plane,
+      poller,
+      known: () => null,
+      interfaceName: () => '',
+      accessLogs: () => pods.accessLogs(),
+      status: async () => ({
+        pods: pods.status().length,
+        drift: pods.drift.repaired,
+        programs: await programStatus(plane, (cookie) => pods.nameOf(cookie)),
+        maps: await mapStatus(plane),
+      }),
+      log,
+    }),
+  );
   const readyAfterMs = Math.round(performance.now());
 
   const status = async (): Promise<AgentStatus> => {
@@ -80,6 +98,12 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
       policies: policy.status(),
       drift: sumOfDrift(pods.drift, policy.drift),
       lostEvents: counters.error_event_lost ?? 0,
+      flows: {
+        socket: flowOptions.hubbleSocket,
+        address: flows.service.tcpAddress,
+        metrics: flows.metricsAddress,
+        ...flows.service.totals(),
+      },
     };
   };
   const routes: Record<string, Route> = {
@@ -87,6 +111,7 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
     'GET /v1/pods': async () => pods.status(),
     'PUT /v1/pods': async ({ body }) => pods.enrol(parsePodRequest(body)),
     'DELETE /v1/pods/': async ({ parameter }) => pods.release(parameter),
+    'GET /v1/metrics': () => flows.metrics.scrape(),
     'GET /v1/acceleration': async () => acceleration.status(),
     'PUT /v1/acceleration': async ({ body }) => acceleration.setMode(parseAccelerationMode(body)),
     ...policyRoutes(policy),

@@ -1,4 +1,5 @@
 import type { AccelerationMode } from '../api/types.ts';
+import type { FlowOptions } from './flow-options.ts';
 
 /** How an agent is started. Paths are absolute. */
 export interface AgentConfig {
@@ -19,6 +20,7 @@ export interface AgentConfig {
   readonly policyState: string;
   /** Path of the network namespace that the pods' interfaces lead to; null: the agent's own. */
   readonly nodeNetns: string | null;
+  readonly flows: FlowOptions;
   /** The compiled programs. */
   readonly object: string;
   /** Count runs and time of every program (a few nanoseconds a run). */

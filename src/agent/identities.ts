@@ -4,7 +4,7 @@ import type { CompiledPolicy, PolicyCluster } from '../policy/types.ts';
 
 /** Who is who at one moment: what the policy compiler gave out, and for whom. Only read; lists that did not change may be the same objects. */
 export interface KnownIdentities {
-  readonly policy: Pick<CompiledPolicy, 'identities' | 'endpoints' | 'rules'>;
+  readonly compiled: Pick<CompiledPolicy, 'identities' | 'endpoints' | 'rules'>;
   readonly cluster: Pick<PolicyCluster, 'pods' | 'services' | 'names'>;
 }
 
@@ -22,13 +22,13 @@ const rememberMs = 5 * 60_000;
 const rememberedStates = 8;
 
 /**
- * Names for flows. Whoever gives identities tells every new state with `update`, which costs nothing; what is looked up in a state is sorted when
+ * Names for flows, out of the states that `update` is told; one that is as the last counts as the same. What is looked up in a state is sorted when
  * the first flow asks. Earlier states answer for those who have gone.
  */
 export class Identities implements Directory, RuleDirectory {
   readonly #kernel: KernelNames;
   /** The newest first. */
-  #states: readonly State[] = [];
+  #states: State[] = [];
   /** `namespace/name` → the number by which Hubble shows the pod. */
   readonly #numbers = new Map<string, number>();
 
@@ -36,12 +36,13 @@ export class Identities implements Directory, RuleDirectory {
     this.#kernel = kernel;
   }
 
-  /** What holds from now on. `nowMs` is any clock that only goes forward. */
+  /** What holds now, asked again and again. `nowMs` is any clock that only goes forward. */
   update(known: KnownIdentities, nowMs: number): void {
     const [before, ...older] = this.#states;
+    if (before !== undefined && isSame(before.known, known)) return;
     const kept = before === undefined ? [] : [{ ...before, endedMs: nowMs }, ...older];
-    const state: State = { known, index: sameLists(before?.known, known) ? before?.index : undefined, endedMs: null };
-    this.#states = [state, ...kept.filter(({ endedMs }) => endedMs !== null && nowMs - endedMs < rememberMs)].slice(0, rememberedStates);
+    this.#states = [{ known, endedMs: null }, ...kept.filter(({ endedMs }) => endedMs === null || nowMs - endedMs < rememberMs)];
+    this.#states.splice(rememberedStates);
   }
 
   labelsOf(identity: number): readonly string[] {
@@ -70,7 +71,7 @@ export class Identities implements Directory, RuleDirectory {
 
   ruleOf(rule: number): FlowRule | null {
     for (const { known } of this.#states) {
-      const found = known.policy.rules.get(rule);
+      const found = known.compiled.rules.get(rule);
       if (found === undefined) continue;
       const { policy, matchType } = found;
       return { policies: policy === null ? [] : [{ ...policy, labels: [] }], matchType, log: null };
@@ -87,8 +88,8 @@ export class Identities implements Directory, RuleDirectory {
     return undefined;
   }
 
-  #indexOf({ policy, cluster }: KnownIdentities): Index {
-    const identities = new Map(policy.endpoints.map(({ namespace, name, identity }) => [`${namespace}/${name}`, identity]));
+  #indexOf({ compiled, cluster }: KnownIdentities): Index {
+    const identities = new Map(compiled.endpoints.map(({ namespace, name, identity }) => [`${namespace}/${name}`, identity]));
     const pods = new Map<string, FlowPod>();
     for (const { namespace, name, workload, addresses, hostNetwork, local } of cluster.pods) {
       if (hostNetwork) continue;
@@ -104,7 +105,7 @@ export class Identities implements Directory, RuleDirectory {
     for (const [name, addresses] of cluster.names) {
       for (const address of addresses) names.set(address, [...(names.get(address) ?? []), name]);
     }
-    return { labels: new Map(policy.identities.map(({ id, labels }) => [id, labels])), pods, services, names };
+    return { labels: new Map(compiled.identities.map(({ id, labels }) => [id, labels])), pods, services, names };
   }
 
   #numberOf(pod: string): number {
@@ -118,7 +119,7 @@ export class Identities implements Directory, RuleDirectory {
 
 interface State {
   readonly known: KnownIdentities;
-  index: Index | undefined;
+  index?: Index;
   readonly endedMs: number | null;
 }
 
@@ -129,13 +130,17 @@ interface Index {
   readonly names: ReadonlyMap<string, readonly string[]>;
 }
 
-function sameLists(one: KnownIdentities | undefined, other: KnownIdentities): boolean {
+function isSame(one: KnownIdentities, other: KnownIdentities): boolean {
+  const { identities, endpoints, rules } = other.compiled;
+  const { pods, services, names } = other.cluster;
   return (
-    one !== undefined &&
-    one.policy.identities === other.policy.identities &&
-    one.policy.endpoints === other.policy.endpoints &&
-    one.cluster.pods === other.cluster.pods &&
-    one.cluster.services === other.cluster.services &&
-    one.cluster.names === other.cluster.names
+    one.compiled.identities === identities &&
+    one.compiled.endpoints === endpoints &&
+    one.compiled.rules === rules &&
+    one.cluster.services === services &&
+    one.cluster.pods.length === pods.length &&
+    one.cluster.pods.every((pod, index) => pod === pods[index]) &&
+    one.cluster.names.size === names.size &&
+    [...names].every(([name, addresses]) => one.cluster.names.get(name) === addresses)
   );
 }

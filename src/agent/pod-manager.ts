@@ -5,11 +5,13 @@ import type { Logger } from '../base/log.ts';
 import { Pace } from '../base/pace.ts';
 import type { FdPoller } from '../kernel/index.ts';
 import { openNetns, watchAddresses } from '../kernel/index.ts';
+import { formatIp } from '../pods/address.ts';
 import { validatePodName } from '../pods/name.ts';
 import type { PodRequest } from '../pods/types.ts';
 import type { DataPlane } from '../redirect/ebpf/data-plane.ts';
 import { adoptListeners } from '../redirect/ebpf/listeners.ts';
 import { sameView, viewNetns } from '../redirect/ebpf/netns-view.ts';
+import type { AccessLog } from './access-logs.ts';
 import type { EnrolledPod } from './enrolled-pod.ts';
 import { statusOf, tablesOf } from './enrolled-pod.ts';
 import { livingCookies } from './living-namespaces.ts';
@@ -62,6 +64,13 @@ export class PodManager implements AsyncDisposable {
   /** The name of the enrolled pod with this cookie, or null. */
   nameOf(cookie: bigint): string | null {
     return [...this.#held.values()].find(({ pod }) => pod.netns.cookie === cookie)?.pod.request.name ?? null;
+  }
+
+  /** The logs of the pods' proxies, where somebody named them. */
+  accessLogs(): readonly AccessLog[] {
+    return [...this.#held.values()].flatMap(({ pod: { request, view } }) =>
+      request.accessLog == null ? [] : [{ path: request.accessLog, addresses: view.addresses.map(formatIp) }],
+    );
   }
 
   /** Rows and programs that were gone without our doing and were put back, since this process started. */

@@ -15,6 +15,7 @@ const schema = z.strictObject({
     .array(z.strictObject({ name: z.string(), protocol: z.enum(['TCP', 'UDP', 'SCTP']), port: z.int().min(1).max(65535) }))
     .optional(),
   workload: z.strictObject({ kind: z.string(), name: z.string() }).optional(),
+  accessLog: z.string().startsWith('/').nullable().optional(),
 });
 
 /** A call's body as a request to enrol a pod. Throws UserError USAGE naming the field. */

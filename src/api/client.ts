@@ -125,6 +125,11 @@ export class AgentClient {
     await this.#call('DELETE', `/v1/pods/${encodeURIComponent(name)}`, undefined, options);
   }
 
+  /** The agent's metrics, as Prometheus reads them. */
+  async metrics(options?: CallOptions): Promise<{ readonly text: string; readonly contentType: string }> {
+    return (await this.#call('GET', '/v1/metrics', undefined, options)) as { text: string; contentType: string };
+  }
+
   async setServices(services: readonly ServiceEntry[], options?: CallOptions): Promise<void> {
     await this.#call('PUT', '/v1/services', services, options);
   }

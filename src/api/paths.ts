@@ -10,6 +10,8 @@ export interface InstancePaths {
   readonly agentAcceleration: string;
   /** What it was asked to enforce. */
   readonly agentPolicies: string;
+  /** Hubble's API. */
+  readonly hubbleSocket: string;
   readonly labSocket: string;
   readonly labLog: string;
   /** A bpf file system of the instance's own, where the lab mounts one. */
@@ -26,6 +28,7 @@ export function instancePaths(instance: string): InstancePaths {
     agentState: `${run}/pods.json`,
     agentAcceleration: `${run}/acceleration.json`,
     agentPolicies: `${run}/policies.json`,
+    hubbleSocket: `${run}/hubble.sock`,
     labSocket: `${run}/lab.sock`,
     labLog: `${run}/lab.log`,
     bpffs: `${run}/bpf`,

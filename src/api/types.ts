@@ -10,6 +10,7 @@ import type { PolicyAgentStatus } from './policy-types.ts';
  *   DELETE /v1/pods/NAME      (NAME percent-encoded)              release
  *   GET    /v1/acceleration   → AccelerationStatus
  *   PUT    /v1/acceleration   ← { mode }          → AccelerationStatus   answers when it is on or off
+ *   GET    /v1/metrics        → { text, contentType }            what Prometheus reads
  *   PUT    /v1/services       ← ServiceEntry[]                    the whole table; flows that no proxy sees are translated by it
  *   GET    /v1/policies       → PolicyOverview                    every policy, whom it selects, valid or not
  *   PUT    /v1/policies       ← PolicyUpdate      → PolicyChange  the whole list and what it depends on
@@ -139,4 +140,19 @@ export interface AgentStatus {
   readonly policies: PolicyAgentStatus;
   readonly drift: { readonly repaired: number; readonly last: string | null };
   readonly lostEvents: number;
+  readonly flows: FlowStatus;
+}
+
+/** Where flows are served, and what became of the kernel's events since the agent started to read: emitted = delivered + lost + what waits. */
+export interface FlowStatus {
+  readonly socket: string;
+  /** `127.0.0.1:4245`; null without TCP. */
+  readonly address: string | null;
+  readonly metrics: string | null;
+  readonly emitted: number;
+  readonly delivered: number;
+  /** The ring was full. */
+  readonly lost: number;
+  /** Kept back because their pod had said too much within a second. */
+  readonly suppressed: number;
 }

@@ -8,6 +8,8 @@ import { exitCodes, UserError } from '../base/errors.ts';
 import { bpfObjectPath, version } from '../base/project.ts';
 import { findBpffs, findCgroup2, isBpffs } from '../kernel/index.ts';
 import { modeOf } from './acceleration-words.ts';
+import type { FlowCommandLine } from './flow-settings.ts';
+import { flowFileKeys, flowSettings } from './flow-settings.ts';
 
 const fileSchema = z.strictObject({
   instance: z.string().optional(),
@@ -15,11 +17,12 @@ const fileSchema = z.strictObject({
   pins: z.string().startsWith('/').optional(),
   stats: z.boolean().optional(),
   accelerate: z.enum(['auto', 'on', 'off']).optional(),
+  ...flowFileKeys,
 });
 
 type FileSettings = z.infer<typeof fileSchema>;
 
-export interface AgentOptions {
+export interface AgentOptions extends FlowCommandLine {
   readonly config: string | null;
   readonly instance: string;
   readonly cgroup: string | null;
@@ -48,6 +51,7 @@ export async function agentSettings(options: AgentOptions, checkInstance: (name:
     accelerationFile: paths.agentAcceleration,
     policyState: paths.agentPolicies,
     nodeNetns: options['node-netns'],
+    flows: flowSettings(options, file, paths.hubbleSocket),
     object: bpfObjectPath(),
     statistics: options.stats || file.stats === true,
     reconcileEveryMs: 3000,
@@ -75,7 +79,7 @@ async function readSettings(path: string): Promise<FileSettings> {
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new UserError('USAGE', `Cannot use ${path} because of ${issue?.path.join('.') || 'its keys'}: ${issue?.message ?? 'wrong'}`, {
-    cure: 'Known keys: instance, cgroup, pins, stats, accelerate.',
+    cure: 'Known keys: instance, cgroup, pins, stats, accelerate, and those of flows (docs/flows.md).',
     exitCode: exitCodes.usage,
   });
 }

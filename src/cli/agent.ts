@@ -1,5 +1,6 @@
 import { exitCodes } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
+import { flowOptions } from './flow-options.ts';
 import { checkInstance, instanceOption } from './instance.ts';
 
 /** `millrace agent`: the node agent in the foreground. */
@@ -24,6 +25,7 @@ export const agent = defineCommand({
       summary:
         'connections between pods of this node past TCP; auto, unless given: where the self-test passes; on: the same, and a warning where it does not',
     },
+    ...flowOptions,
     remove: { kind: 'flag', summary: 'detach and remove everything of this instance, and end' },
     'log-level': { kind: 'choice', choices: ['debug', 'info', 'warn', 'error'], default: 'info', summary: 'how much to log' },
   },

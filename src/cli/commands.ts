@@ -15,6 +15,7 @@ export const commands = [
     'say whether connections are accelerated and why, or turn it on and off',
     async () => (await import('./accelerate.ts')).accelerate,
   ),
+  entry('metrics', 'print the metrics of a running agent, as Prometheus reads them', async () => (await import('./metrics.ts')).metrics),
   entry('lab up', 'start a lab of pods on this machine and wait until it is ready', async () => (await import('./lab-up.ts')).labUp),
   entry('lab apply', 'create or change objects of a running lab', async () => (await import('./lab-apply.ts')).labApply),
   entry('lab delete', 'remove objects of a running lab', async () => (await import('./lab-delete.ts')).labDelete),

@@ -35,6 +35,7 @@ const well: AgentStatus = {
   drift: { repaired: 0, last: null },
   policies: { count: 0, invalid: 0, lastApplyMs: null, identities: 0, rows: 0, problem: null },
   lostEvents: 0,
+  flows: { socket: '/run/millrace/x/hubble.sock', address: null, metrics: null, emitted: 0, delivered: 0, lost: 0, suppressed: 0 },
 };
 
 const program = (attached: string): ProgramStatus => ({

@@ -241,7 +241,7 @@ export class Lab {
       resolvConf: (namespace) => resolvConf(namespace, labNetwork.dnsAddress, meshNames.clusterDomain),
       // Where programs move an application's listener to the loopback, its own address is the proxy's, which wants mutual TLS.
       probeAddress: (pod) => (pod.injected && options.redirect === 'ebpf' && options.inbound === 'bind' ? '127.0.0.1' : pod.network.ipv4),
-      redirect: (pod, netns, signal) => redirectPod({ pod, netns, agent, options, signal }),
+      redirect: (pod, netns, signal) => redirectPod({ pod, netns, agent, options, paths, signal }),
       release: (pod) => agent.release(`${pod.namespace}/${pod.name}`),
       prepareProxy: (pod, folder) => this.#prepareProxy(pod, folder),
       onChange: () => this.#changed(),

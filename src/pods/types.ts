@@ -18,6 +18,8 @@ export interface PodRequest {
   readonly namedPorts?: readonly NamedPort[];
   /** What it was made by; nothing unless given. */
   readonly workload?: { readonly kind: string; readonly name: string };
+  /** The file that the pod's proxy writes its access log to, where its lines are to become flows; absent: none. */
+  readonly accessLog?: string | null | undefined;
 }
 
 /** A port of a container that has a name. */

@@ -1,4 +1,7 @@
 import type { LabOptions } from '../api.ts';
+import type { LabPaths } from '../paths.ts';
+import { logPath } from '../paths.ts';
+import { proxyContainerName } from '../plan/container-state.ts';
 import type { PodIdentity } from '../pods/pod.ts';
 import type { NodeAgentPort } from './node-agent.ts';
 
@@ -12,9 +15,10 @@ export async function redirectPod(request: {
   readonly netns: string;
   readonly agent: NodeAgentPort;
   readonly options: Pick<LabOptions, 'redirect' | 'inbound'>;
+  readonly paths: LabPaths;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { pod, netns, agent, options, signal } = request;
+  const { pod, netns, agent, options, paths, signal } = request;
   const name = `${pod.namespace}/${pod.name}`;
   await agent.enrol(
     {
@@ -24,6 +28,7 @@ export async function redirectPod(request: {
       annotations: pod.annotations,
       uidMap: null,
       meshed: pod.injected,
+      ...(pod.injected ? { accessLog: logPath(paths, pod.namespace, pod.name, proxyContainerName) } : {}),
       backend: options.redirect === 'iptables' ? 'iptables' : options.inbound,
     },
     signal,
