@@ -97,6 +97,7 @@ async function buildScripts(root) {
       chunkNames: 'chunks/[name]-[hash]',
     }),
     build({ ...bundle, absWorkingDir: root, entryPoints: ['src/lab/httpbin/main.ts'], outfile: 'dist/httpbin.mjs' }),
+    build({ ...bundle, absWorkingDir: root, entryPoints: ['src/lab/broker/main.ts'], outfile: 'dist/broker.mjs' }),
     build({ ...bundle, absWorkingDir: root, entryPoints: ['src/torture/speaker/main.ts'], outfile: 'dist/torture-speaker.mjs' }),
   ]).catch((/** @type {unknown} */ error) => {
     throw new BuildError(error instanceof Error ? error.message : String(error));

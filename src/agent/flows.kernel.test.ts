@@ -9,8 +9,8 @@ import { application, dial, listen, proxy, root } from '../../test/support/tcp.t
 import { instancePaths } from '../api/paths.ts';
 import { Cleanup } from '../base/cleanup.ts';
 import { findCgroup2, moveToCgroup } from '../kernel/index.ts';
-import type { GetFlowsResponse } from '../serve/hubble/gen/observer/observer_pb.js';
 import { hubbleClient } from '../serve/hubble/client.ts';
+import type { GetFlowsResponse } from '../serve/hubble/gen/observer/observer_pb.js';
 
 // The agent is a process of its own, as operators run it; the pod's sockets are this process's.
 const cleanup = new Cleanup();
@@ -60,10 +60,12 @@ const summaries = async (): Promise<readonly string[]> =>
 describe('flows of an agent', () => {
   it('tell of a connection that was left alone, and what both sides sent', async () => {
     expect((await dial(network.pod, proxy, '10.9.0.1:80')).answer).toBe('real');
-    await expect.poll(summaries).toEqual([
-      '1 10.9.0.2 10.9.0.1:80 0 Connection opened of the proxy',
-      expect.stringMatching(/^1 10\.9\.0\.2 10\.9\.0\.1:80 0 Connection closed of the proxy: 0 bytes sent, \d+ bytes received$/),
-    ]);
+    await expect
+      .poll(summaries)
+      .toEqual([
+        '1 10.9.0.2 10.9.0.1:80 0 Connection opened of the proxy',
+        expect.stringMatching(/^1 10\.9\.0\.2 10\.9\.0\.1:80 0 Connection closed of the proxy: 0 bytes sent, \d+ bytes received$/),
+      ]);
   });
 
   it('tell of one that was handed to the proxy what the application dialled', async () => {

@@ -13,12 +13,10 @@ const groups: Readonly<Partial<Record<ObjectOutcome['kind'], string>>> = {
   ClusterNetworkPolicy: 'policy.networking.k8s.io',
 };
 
-/** `deployment.apps/sleep created`, as kubectl says it; kinds that this version does not enforce say so. */
+/** `deployment.apps/sleep created`, as kubectl says it. */
 export function outcomeLine({ kind, name, outcome }: ObjectOutcome): string {
   const group = groups[kind];
-  const enforced = !['CiliumNetworkPolicy', 'CiliumClusterwideNetworkPolicy', 'NetworkPolicy', 'ClusterNetworkPolicy'].includes(kind);
-  const note = enforced || outcome === 'deleted' || outcome === 'not found' ? '' : ' (kept, not enforced by this version)';
-  return `${kind.toLowerCase()}${group === undefined ? '' : `.${group}`}/${name} ${outcome}${note}`;
+  return `${kind.toLowerCase()}${group === undefined ? '' : `.${group}`}/${name} ${outcome}`;
 }
 
 export function printOutcomes(output: Output, { outcomes }: OutcomesResponse): void {

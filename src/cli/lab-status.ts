@@ -1,6 +1,6 @@
 import { instancePaths } from '../api/paths.ts';
 import { exitCodes } from '../base/errors.ts';
-import type { LabContainer, LabPod, LabStatus } from '../lab/api.ts';
+import type { LabContainer, LabPod, LabPolicy, LabStatus } from '../lab/api.ts';
 import { defineCommand } from './command.ts';
 import { checkInstance } from './instance.ts';
 import { labInstance, suffix } from './lab-options.ts';
@@ -33,7 +33,8 @@ function statusText(status: LabStatus): string {
     `logs: ${paths.labLog}, ${paths.agentLog}; more: millrace status --instance ${status.instance}`,
     ...(agent.state === 'restarting' ? ['what is redirected stays so while the agent starts; changes wait for it'] : []),
     ...status.problems.map((problem) => `problem: ${problem}`),
-    ...status.unenforced.map(({ kind, namespace, name }) => `not enforced by this version: ${kind} ${namespace}/${name}`),
+    ...(status.policies.length === 0 ? [] : [policyText(status)]),
+    ...status.policies.flatMap(invalidText),
   ];
   const pods = formatTable(status.pods, [
     { title: 'NAMESPACE', value: (pod) => pod.namespace },
@@ -56,6 +57,15 @@ function statusText(status: LabStatus): string {
     { title: 'PORTS', value: (service) => service.ports.map((port) => `${port.port}→${port.targetPort}/${port.protocol}`).join(',') },
   ]);
   return `${lines.join('\n')}\n\n${pods}${problems.length === 0 ? '' : `\n${problems.join('')}`}\n${services}`;
+}
+
+function policyText({ instance, policies }: LabStatus): string {
+  const enforced = policies.filter(({ valid }) => valid).length;
+  return `policies: ${enforced} of ${policies.length} enforced; more: millrace policy list --instance ${instance}`;
+}
+
+function invalidText({ kind, namespace, name, valid, reasons }: LabPolicy): readonly string[] {
+  return valid ? [] : [`invalid, not enforced: ${kind} ${namespace === '' ? '' : `${namespace}/`}${name}: ${reasons.join('; ')}`];
 }
 
 function stateText({ state, agent }: LabStatus): string {

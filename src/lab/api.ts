@@ -64,10 +64,18 @@ export interface LabStatus {
   readonly dnsAddress: string;
   readonly pods: readonly LabPod[];
   readonly services: readonly LabService[];
-  /** Objects that are kept but not enforced by this version. */
+  /** Every policy that was applied, of every kind that the kernel enforces. */
+  readonly policies: readonly LabPolicy[];
+  /** Those of them that are invalid, and so not enforced. */
   readonly unenforced: readonly ObjectReference[];
   /** What went wrong and is being tried again. */
   readonly problems: readonly string[];
+}
+
+/** A policy and what became of it, as its condition `Valid` says. */
+export interface LabPolicy extends ObjectReference {
+  readonly valid: boolean;
+  readonly reasons: readonly string[];
 }
 
 export interface LabContainer extends ContainerCondition {

@@ -15,6 +15,7 @@ import { labRunning, takeLock } from './lock.ts';
 import { machinePrograms } from './machine.ts';
 import { startHolder } from './node/holder.ts';
 import { nodeNetworkBatch } from './node/network-script.ts';
+import { OutsideServers } from './node/outside-servers.ts';
 import type { LabPaths } from './paths.ts';
 import { labPaths } from './paths.ts';
 
@@ -44,9 +45,16 @@ export async function runDaemon({ options, log, signal, onListening }: DaemonOpt
   for (const folder of [paths.bpffs, paths.pods]) mkdirSync(folder, { recursive: true, mode: 0o700 });
   mountBpffs(paths.bpffs);
 
+  const ipv6 = existsSync('/proc/sys/net/ipv6');
+  // the agent looks for the pods' interfaces in it
+  const node = await startHolder(
+    { hostname: 'millrace-node', cgroup: paths.nodeCgroup, sysctls: nodeSysctls, batch: nodeNetworkBatch(ipv6), other: null },
+    signal,
+  );
+  stack.defer(() => node.close());
   let changed = () => {};
   const agent = new AgentProcess({
-    argv: agentCommand(paths, options),
+    argv: agentCommand(paths, options, node.netns),
     cgroup: paths.agentCgroup,
     socket: paths.agentSocket,
     logFile: paths.agentLog,
@@ -54,21 +62,15 @@ export async function runDaemon({ options, log, signal, onListening }: DaemonOpt
     onChange: () => changed(),
   });
   stack.defer(() => agent.close());
-  const ipv6 = existsSync('/proc/sys/net/ipv6');
   const certificateMs = options.certificateSeconds * 1000;
-  const [node, controlPlane] = await Promise.all([
-    startHolder(
-      { hostname: 'millrace-node', cgroup: paths.nodeCgroup, sysctls: nodeSysctls, batch: nodeNetworkBatch(ipv6), other: null },
-      signal,
-    ),
-    ControlPlane.create({ backend: backendOf(options), certificateMs, log }),
-  ]);
-  stack.defer(() => node.close());
+  const controlPlane = await ControlPlane.create({ backend: backendOf(options), certificateMs, log });
   stack.defer(async () => controlPlane.close());
 
   const dist = join(projectRoot(), 'dist');
   const machine = () => machinePrograms(dist);
-  const lab = new Lab({ options, paths, machine, nodePid: node.pid, ipv6, agent, controlPlane, log });
+  const outside = new OutsideServers({ node, cgroup: paths.nodeCgroup, dist, log });
+  stack.defer(() => outside.close());
+  const lab = new Lab({ options, paths, machine, nodePid: node.pid, ipv6, agent, controlPlane, outside, log });
   changed = () => lab.agentChanged();
   const nameServer = await startNameServer({ netns: node.netns, zone: () => zoneOf(lab.snapshot), log });
   stack.defer(() => nameServer.close());
@@ -103,8 +105,8 @@ export async function runDaemon({ options, log, signal, onListening }: DaemonOpt
   log.info({ reason: signal.aborted ? 'signal' : 'call' }, 'the lab ends');
 }
 
-function agentCommand(paths: LabPaths, { instance, accelerate }: LabOptions): readonly string[] {
-  const options = { instance, cgroup: paths.podsCgroup, pins: paths.bpffs, accelerate };
+function agentCommand(paths: LabPaths, { instance, accelerate }: LabOptions, nodeNetns: string): readonly string[] {
+  const options = { instance, cgroup: paths.podsCgroup, pins: paths.bpffs, accelerate, 'node-netns': nodeNetns };
   return [process.execPath, launcherPath(), 'agent', ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])];
 }
 

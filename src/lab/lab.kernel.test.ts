@@ -2,6 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { PolicyUpdate } from '../api/policy-types.ts';
 import type { ServiceEntry } from '../api/types.ts';
 import { silentLogger } from '../base/log.ts';
 import { projectRoot } from '../base/project.ts';
@@ -18,12 +19,14 @@ import { machinePrograms } from './machine.ts';
 import type { Holder } from './node/holder.ts';
 import { startHolder } from './node/holder.ts';
 import { nodeNetworkBatch } from './node/network-script.ts';
+import { OutsideServers } from './node/outside-servers.ts';
 import { labPaths } from './paths.ts';
 
 /** Remembers what it is asked, in the place of the agent's process. */
 class RecordingAgent implements NodeAgentPort {
   readonly pods = new Map<string, PodRequest>();
   services: readonly ServiceEntry[] = [];
+  policies: PolicyUpdate | null = null;
 
   async enrol(pod: PodRequest): Promise<void> {
     this.pods.set(pod.name, pod);
@@ -39,6 +42,12 @@ class RecordingAgent implements NodeAgentPort {
 
   status() {
     return { state: 'running', pid: null, restarts: 0, lastError: null } as const;
+  }
+
+  readonly policyProblem = null;
+
+  async setPolicies(update: PolicyUpdate): Promise<void> {
+    this.policies = update;
   }
 
   readonly acceleration = null;
@@ -61,6 +70,7 @@ let node: Holder;
 let agent: RecordingAgent;
 let controlPlane: ControlPlane;
 let lab: Lab;
+let outside: OutsideServers;
 
 beforeEach(async () => {
   for (const cgroup of [paths.podsCgroup, paths.nodeCgroup]) createCgroup(cgroup);
@@ -69,12 +79,15 @@ beforeEach(async () => {
   node = await startHolder({ hostname: 'node', cgroup: paths.nodeCgroup, sysctls: {}, batch, other: null }, new AbortController().signal);
   agent = new RecordingAgent();
   controlPlane = await ControlPlane.create({ backend: { kind: 'ebpf', inbound: 'sk_lookup' }, certificateMs: 60_000, log: silentLogger });
-  const machine = () => machinePrograms(join(projectRoot(), 'dist'));
-  lab = new Lab({ options, paths, machine, nodePid: node.pid, ipv6: true, agent, controlPlane, log: silentLogger });
+  const dist = join(projectRoot(), 'dist');
+  outside = new OutsideServers({ node, cgroup: paths.nodeCgroup, dist, log: silentLogger });
+  const machine = () => machinePrograms(dist);
+  lab = new Lab({ options, paths, machine, nodePid: node.pid, ipv6: true, agent, controlPlane, outside, log: silentLogger });
 });
 
 afterEach(async () => {
   await lab.close();
+  await outside.close();
   controlPlane.close();
   await node.close();
   await removeLeftovers(paths);
@@ -170,7 +183,7 @@ test('a pod whose program is missing is Failed and says why, and others run', as
   const text = 'apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: demo}\nspec: {containers: [{name: c, image: postgres}]}\n';
   await lab.close();
   const machine = () => ({ ...machinePrograms(join(projectRoot(), 'dist')), postgres: null });
-  lab = new Lab({ options, paths, machine, nodePid: node.pid, ipv6: true, agent, controlPlane, log: silentLogger });
+  lab = new Lab({ options, paths, machine, nodePid: node.pid, ipv6: true, agent, controlPlane, outside, log: silentLogger });
   await lab.apply([...shop(1), ...parseManifests(text, 'f').manifests]);
   await expect.poll(() => lab.pods().filter((pod) => pod.ready).length, { timeout: 5000 }).toBe(1);
   expect(lab.pods().find((pod) => pod.name === 'p')).toMatchObject({

@@ -12,12 +12,15 @@ import type { NodeAgentPort } from './control/node-agent.ts';
 import { redirectPod } from './control/redirection.ts';
 import { Debouncer } from './debouncer.ts';
 import type { MachinePrograms } from './images/image.ts';
+import type { OutsideServers } from './node/outside-servers.ts';
 import type { LabPaths } from './paths.ts';
 import { allocateServiceAddresses, labNetwork, PodNumbers, podAddresses } from './plan/addresses.ts';
 import { isInjected } from './plan/injection.ts';
 import { deploymentPodName } from './plan/names.ts';
 import type { ObjectReference } from './plan/objects.ts';
-import { LabObjects, referenceOf } from './plan/objects.ts';
+import { LabObjects } from './plan/objects.ts';
+import { outsideAddresses } from './plan/outside.ts';
+import { labPolicies, policyUpdate } from './plan/policy.ts';
 import { planRollout } from './plan/rollout.ts';
 import { meshNames, meshSnapshot, serviceEntries } from './plan/snapshot.ts';
 import type { PodTemplate } from './plan/templates.ts';
@@ -35,6 +38,7 @@ export interface LabDependencies {
   readonly ipv6: boolean;
   readonly agent: NodeAgentPort;
   readonly controlPlane: ControlPlane;
+  readonly outside: Pick<OutsideServers, 'bring'>;
   readonly log: Logger;
 }
 
@@ -86,11 +90,12 @@ export class Lab {
 
   /**
    * Creates and changes objects, all or none. Resolves when the running proxies have taken them, or after 3 s.
-   * @throws UserError IMAGE_UNKNOWN, MANIFEST_INVALID, SERVICE_ADDRESS, MESH_INVALID
+   * @throws UserError IMAGE_UNKNOWN, MANIFEST_INVALID, SERVICE_ADDRESS, MESH_INVALID, ANNOTATION_INVALID
    */
   async apply(manifests: readonly Manifest[]): Promise<OutcomesResponse> {
     const { objects, outcomes } = this.#objects.apply(manifests);
     validateObjects(objects);
+    outsideAddresses(objects);
     const addresses = this.#addressesFor(objects);
     if (this.#deps.options.redirect !== 'none') validateMesh(objects, addresses, backendOf(this.#deps.options));
     await this.#adopt(objects, addresses);
@@ -111,6 +116,7 @@ export class Lab {
 
   status(): LabStatus {
     const { options, agent, controlPlane } = this.#deps;
+    const policies = labPolicies(this.#objects);
     return {
       instance: options.instance,
       pid: process.pid,
@@ -123,8 +129,13 @@ export class Lab {
       dnsAddress: labNetwork.dnsAddress,
       pods: this.pods(),
       services: this.#services(),
-      unenforced: this.#objects.all().filter(isUnenforced).map(referenceOf),
-      problems: [...controlPlane.problems, ...this.#unacknowledged.map((pod) => `proxy of ${pod} has not taken its newest configuration`)],
+      policies,
+      unenforced: policies.filter(({ valid }) => !valid).map(({ kind, namespace, name }) => ({ kind, namespace, name })),
+      problems: [
+        ...controlPlane.problems,
+        ...(agent.policyProblem === null ? [] : [agent.policyProblem]),
+        ...this.#unacknowledged.map((pod) => `proxy of ${pod} has not taken its newest configuration`),
+      ],
     };
   }
 
@@ -168,6 +179,9 @@ export class Lab {
   async #adopt(objects: LabObjects, addresses: ReadonlyMap<string, string>): Promise<void> {
     this.#objects = objects;
     this.#serviceAddresses = addresses;
+    // before the pods that come with them
+    await this.#deps.outside.bring(outsideAddresses(objects));
+    await this.#deps.agent.setPolicies(policyUpdate(objects, addresses));
     this.#reconcile.request();
     this.#publish.request();
     await this.#reconcile.flush();
@@ -307,10 +321,6 @@ export class Lab {
     );
     this.#pods.clear();
   }
-}
-
-function isUnenforced(manifest: Manifest): boolean {
-  return ['CiliumNetworkPolicy', 'CiliumClusterwideNetworkPolicy', 'NetworkPolicy', 'ClusterNetworkPolicy'].includes(manifest.kind);
 }
 
 /** Envoy's own word that listeners and clusters are initialised. */

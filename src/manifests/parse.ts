@@ -3,7 +3,7 @@ import { withoutNulls } from './decode.ts';
 import { ignoredFields } from './ignored-fields.ts';
 import type { FieldPath } from './issues.ts';
 import { formatPath, IssueList, show } from './issues.ts';
-import { isPolicy, knownKinds, rulesOf } from './kinds.ts';
+import { knownKinds, rulesOf } from './kinds.ts';
 import { nearName } from './near-name.ts';
 import { suspectPatterns } from './suspect-patterns.ts';
 import type { Manifest, ManifestWarning } from './types.ts';
@@ -174,7 +174,6 @@ function createReading(file: string, defaultNamespace: string) {
   }
 
   function warn(manifest: Manifest, subject: string, document: YamlDocument, value: unknown, path: FieldPath): void {
-    if (isPolicy(manifest)) warnings.push({ message: `${subject} is stored but not enforced yet`, position: manifest.position });
     if (manifest.kind === 'CiliumNetworkPolicy' || manifest.kind === 'CiliumClusterwideNetworkPolicy') {
       for (const { path: fault, message } of manifest.faults) {
         const full = [...path, ...fault];

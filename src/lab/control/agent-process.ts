@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AgentClient } from '../../api/client.ts';
+import type { PolicyUpdate } from '../../api/policy-types.ts';
 import type { ServiceEntry } from '../../api/types.ts';
 import { UserError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
@@ -39,6 +40,9 @@ export class AgentProcess implements NodeAgentPort {
   readonly #pods = new Map<string, PodRequest>();
   readonly #loop: Promise<void>;
   #services: readonly ServiceEntry[] | null = null;
+  #policies: PolicyUpdate | null = null;
+  #policyProblem: string | null = null;
+  #policiesSent: Promise<void> = Promise.resolve();
   #child: ChildProcess | null = null;
   #state: LabStatus['agent']['state'] = 'starting';
   #restarts = 0;
@@ -82,6 +86,15 @@ export class AgentProcess implements NodeAgentPort {
   setServices(services: readonly ServiceEntry[]): void {
     this.#services = services;
     if (this.#state === 'running') this.#sendServices();
+  }
+
+  async setPolicies(update: PolicyUpdate): Promise<void> {
+    this.#policies = update;
+    if (this.#state === 'running') await this.#sendPolicies();
+  }
+
+  get policyProblem(): string | null {
+    return this.#policyProblem;
   }
 
   status(): LabStatus['agent'] {
@@ -159,6 +172,8 @@ export class AgentProcess implements NodeAgentPort {
   }
 
   async #welcome(): Promise<void> {
+    // first of all: no pod is there for a moment without its policy
+    await this.#sendPolicies();
     for (const pod of this.#restarts === 0 ? [] : this.#pods.values()) {
       try {
         await this.#client.enrol(pod);
@@ -170,6 +185,25 @@ export class AgentProcess implements NodeAgentPort {
     if (this.#services !== null) this.#sendServices();
     this.#running.resolve();
     this.#options.onChange();
+  }
+
+  /** One after the other, and only the newest list. */
+  #sendPolicies(): Promise<void> {
+    this.#policiesSent = this.#policiesSent.then(async () => {
+      const policies = this.#policies;
+      if (policies === null) return;
+      try {
+        await this.#client.setPolicies(policies);
+        this.#policyProblem = null;
+      } catch (error) {
+        if (this.#stop.signal.aborted) return;
+        this.#policyProblem = isUnreachable(error)
+          ? null
+          : `policies do not hold: ${error instanceof Error ? error.message : String(error)}`;
+        this.#options.log.warn({ err: error }, 'the agent did not take the policies');
+      }
+    });
+    return this.#policiesSent;
   }
 
   /** One after the other, and only the newest table. */

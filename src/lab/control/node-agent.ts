@@ -1,3 +1,4 @@
+import type { PolicyUpdate } from '../../api/policy-types.ts';
 import type { ServiceEntry } from '../../api/types.ts';
 import type { PodRequest } from '../../pods/types.ts';
 import type { LabAcceleration, LabStatus } from '../api.ts';
@@ -13,6 +14,13 @@ export interface NodeAgentPort {
   release(name: string): Promise<void>;
   /** Replaces the whole table; sent now or, when the agent is away, as soon as it is back. */
   setServices(services: readonly ServiceEntry[]): void;
+  /**
+   * Replaces all policies and what they depend on. Resolves when the kernel judges by them, at once where the agent is away: it is told before the next
+   * pod is. Never rejects.
+   */
+  setPolicies(update: PolicyUpdate): Promise<void>;
+  /** Why the policies that were set last do not hold; null: they do, or the agent is away. */
+  readonly policyProblem: string | null;
   status(): LabStatus['agent'];
   /** What it last said of acceleration; null before it was asked. */
   readonly acceleration: LabAcceleration | null;

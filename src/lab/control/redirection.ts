@@ -26,6 +26,11 @@ export async function redirectPod(request: {
       netns,
       labels: pod.labels,
       annotations: pod.annotations,
+      serviceAccount: pod.spec.serviceAccountName,
+      namedPorts: pod.spec.containers.flatMap(({ ports }) =>
+        ports.flatMap(({ name: port, protocol, containerPort }) => (port === null ? [] : { name: port, protocol, port: containerPort })),
+      ),
+      workload: { kind: pod.ownerKind, name: pod.owner },
       uidMap: null,
       meshed: pod.injected,
       ...(pod.injected ? { accessLog: logPath(paths, pod.namespace, pod.name, proxyContainerName) } : {}),
