@@ -62,12 +62,12 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
     await openAgentFlows(flowOptions, {
       plane,
       poller,
-      known: () => null,
-      interfaceName: () => '',
+      known: () => policy.held,
+      interfaceName: (index) => policy.interfaceName(index),
       accessLogs: () => pods.accessLogs(),
       status: async () => ({
         pods: pods.status().length,
-        drift: pods.drift.repaired,
+        drift: pods.drift.repaired + policy.drift.repaired,
         programs: await programStatus(plane, (cookie) => pods.nameOf(cookie)),
         maps: await mapStatus(plane),
       }),

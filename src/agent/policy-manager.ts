@@ -25,6 +25,7 @@ import type { DesiredPolicies } from './desired-policies.ts';
 import type { EnrolledPod } from './enrolled-pod.ts';
 import type { GuardedPod, HeldPolicy } from './guarded-pod.ts';
 import { problemOf } from './guarded-pod.ts';
+import { InterfaceNames } from './interface-names.ts';
 import { livingCookies } from './living-namespaces.ts';
 import { overviewOf } from './policy-overview.ts';
 import { endpointOf, policyPodOf } from './policy-pod.ts';
@@ -53,6 +54,7 @@ export class PolicyManager implements Disposable {
   readonly #writer: PolicyTableWriter;
   readonly #desired: DesiredPolicies;
   readonly #log: Logger;
+  readonly #interfaceNames: InterfaceNames;
   readonly #model = new PolicyModel();
   readonly #pods = new Map<bigint, GuardedPod>();
   #compiler = new PolicyCompiler();
@@ -73,6 +75,7 @@ export class PolicyManager implements Disposable {
     this.#node = node;
     this.#desired = desired;
     this.#log = log;
+    this.#interfaceNames = new InterfaceNames(node);
     this.#host = new HostPrograms(plane.object, plane.maps, plane.pins, node);
     this.#writer = new PolicyTableWriter(plane.maps);
   }
@@ -165,6 +168,11 @@ export class PolicyManager implements Disposable {
   /** What the kernel judges by; null before start(). */
   get held(): HeldPolicy | null {
     return this.#held;
+  }
+
+  /** The name of one of the node's interfaces, also of one that is gone; empty where there was none. */
+  interfaceName(index: number): string {
+    return this.#interfaceNames.nameOf(index);
   }
 
   /** The security identity of a pod; 0 where it has none. */
