@@ -1,15 +1,15 @@
 import { exitCodes, UserError } from '../base/errors.ts';
 import { accelerationText, modeOf } from './acceleration-words.ts';
 import { defineCommand } from './command.ts';
-import { checkInstance, instanceOption } from './instance.ts';
 import { formatTable, outputOption, printValue } from './print.ts';
+import { runningInstance, runningInstanceOption } from './running-instance.ts';
 
 /** `millrace accelerate`: whether connections are accelerated, and the switch. */
 export const accelerate = defineCommand({
   description:
     'Without MODE it says how things are. off takes effect at once and breaks no connection: what is accelerated goes on by TCP. on and auto run the self-test first and answer when it is over; without one that passes it stays off, and with on the exit code is 1. The mode outlives the agent, until one is started with another --accelerate.',
   arguments: { MODE: { kind: 'optional', summary: 'auto, on or off' } },
-  options: { instance: instanceOption('default'), output: outputOption },
+  options: { instance: runningInstanceOption, output: outputOption },
   examples: ['millrace accelerate', 'millrace accelerate off --instance lab'],
   run: async ({ arguments: { MODE: wanted }, options, stdout }) => {
     const mode = modeOf(wanted);
@@ -20,7 +20,7 @@ export const accelerate = defineCommand({
       });
     }
     const { agentClient } = await import('./agent-client.ts');
-    const client = agentClient(checkInstance(options.instance));
+    const client = agentClient(await runningInstance(options.instance));
     const status = mode === null ? await client.acceleration() : await client.accelerate(mode);
     const reasons = Object.entries(status.reasons).filter(([, count]) => count > 0);
     await printValue(stdout, options.output, status, () =>

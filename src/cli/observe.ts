@@ -41,7 +41,7 @@ export const observe = defineCommand({
     const input = options['input-file'];
     const answers =
       input === null
-        ? askServers(serversOf(options), request, { tls: await tlsOf(options), signal, warn })
+        ? askServers(await serversOf(options), request, { tls: await tlsOf(options), signal, warn })
         : readFlows(input === '-' ? stdin : createReadStream(input), input, request);
     const printer = printerOf(options, stdout.isTTY === true && env.NO_COLOR === undefined && env.TERM !== 'dumb');
     try {

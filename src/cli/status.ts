@@ -2,8 +2,8 @@ import type { AgentStatus } from '../api/types.ts';
 import { exitCodes } from '../base/errors.ts';
 import { accelerationText } from './acceleration-words.ts';
 import { defineCommand } from './command.ts';
-import { checkInstance, instanceOption } from './instance.ts';
 import { formatTable, outputOption, printValue } from './print.ts';
+import { runningInstance, runningInstanceOption } from './running-instance.ts';
 import { concernsOf } from './status-concerns.ts';
 
 /** `millrace status`: what an agent has in the kernel. */
@@ -11,10 +11,10 @@ export const status = defineCommand({
   description:
     'What needs attention comes first. RUNS and NS/RUN are counted only while statistics are on (millrace agent --stats). What each line means, and what to do: docs/operations.md.',
   arguments: {},
-  options: { instance: instanceOption('default'), output: outputOption },
+  options: { instance: runningInstanceOption, output: outputOption },
   run: async ({ options, stdout }) => {
     const { agentClient } = await import('./agent-client.ts');
-    const answer = await agentClient(checkInstance(options.instance)).status();
+    const answer = await agentClient(await runningInstance(options.instance)).status();
     await printValue(stdout, options.output, answer, () => describe(answer));
     return exitCodes.done;
   },

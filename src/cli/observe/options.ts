@@ -1,6 +1,6 @@
 import { protocolNames } from '../../flow/filter/packet.ts';
 import { timeFormats } from '../../flow/format/time-format.ts';
-import { instanceOption } from '../instance.ts';
+import { runningInstanceOption } from '../running-instance.ts';
 
 const filter = (summary: string, short?: string) =>
   ({ kind: 'list', value: 'FILTER', summary, ...(short === undefined ? {} : { short }) }) as const;
@@ -112,7 +112,7 @@ const formatting = {
 } as const;
 
 const servers = {
-  instance: instanceOption('default'),
+  instance: runningInstanceOption,
   server: {
     kind: 'text',
     value: 'ADDRESSES',

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fromJsonString } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
@@ -11,13 +10,13 @@ import type { ClientTls } from '../../serve/hubble/client.ts';
 import { hubbleClient } from '../../serve/hubble/client.ts';
 import type { GetFlowsRequest, GetFlowsResponse } from '../../serve/hubble/gen/observer/observer_pb.js';
 import { GetFlowsResponseSchema } from '../../serve/hubble/gen/observer/observer_pb.js';
-import { checkInstance } from '../instance.ts';
+import { runningInstance } from '../running-instance.ts';
 import { mergeByTime, mergeFollowing } from './merge.ts';
 import type { ObserveOptions } from './request.ts';
 
 /** The servers that a command line names, or the one of its instance. */
-export function serversOf(options: ObserveOptions): readonly string[] {
-  if (options.server === null) return [`unix://${join(instancePaths(checkInstance(options.instance)).run, 'hubble.sock')}`];
+export async function serversOf(options: ObserveOptions): Promise<readonly string[]> {
+  if (options.server === null) return [`unix://${instancePaths(await runningInstance(options.instance)).hubbleSocket}`];
   return options.server
     .split(',')
     .map((server) => server.trim())
