@@ -48,6 +48,8 @@ beforeEach(async () => {
 
 describe('millrace agent', () => {
   it('shows programs, maps, pods and itself when it is asked for its status', async () => {
+    // two pods of the self-test's are there until it is over
+    await expect.poll(async () => (await agent.client.status()).acceleration.testing, { timeout: 10_000 }).toBe(false);
     const status = await agent.client.status();
     // setpriv became the agent
     expect(status).toMatchObject({

@@ -39,7 +39,8 @@ describe('parseServices()', () => {
   const service = { address: '10.96.0.1', port: 80, protocol: 'TCP', backends: [{ address: 'fd00::1', port: 8080 }] };
 
   it('returns the list when it is right, also an empty one', () => {
-    expect(parseServices([service])).toEqual([service]);
+    expect(parseServices([service])).toEqual([{ ...service, affinitySeconds: 0 }]);
+    expect(parseServices([{ ...service, affinitySeconds: 60 }])).toEqual([{ ...service, affinitySeconds: 60 }]);
     expect(parseServices([])).toEqual([]);
   });
 

@@ -41,6 +41,8 @@ describe('redirectConfigFromAnnotations()', () => {
       ownerGroups: { kind: 'all', except: [] },
       dropInvalid: false,
       ipv6: true,
+      acceleration: 'proxy',
+      direct: false,
     });
   });
 
@@ -94,7 +96,7 @@ describe('redirectConfigFromAnnotations()', () => {
       { [traffic('kubevirtInterfaces')]: 'tap0', 'istio.io/reroute-virtual-interfaces': '' },
       { rerouteInterfaces: [] },
     ],
-    ['annotations of others', { 'millrace.io/accelerate': 'off', 'sidecar.istio.io/inject': 'true', 'example.com/x': '*' }, {}],
+    ['annotations of others', { 'millrace.io/other': 'off', 'sidecar.istio.io/inject': 'true', 'example.com/x': '*' }, {}],
   ];
   it.each(cases)('reads the configuration of %s', (_name, annotations, expected) => {
     expect(plain(redirectConfigFromAnnotations('demo/a', annotations))).toEqual({ ...defaults, ...expected });

@@ -18,7 +18,7 @@ import { createTestNode } from '../support/test-node.ts';
 
 // The next build is a real one: changed sources, compiled. All connections are made by processes of their own, before, while and after.
 const source = 'bpf/millrace.bpf.c';
-const thousands = { file: 'bpf/lib/count.bpf.h', from: '(*value)++;', to: '*value += 1000;' };
+const thousands = { file: 'bpf/lib/count.bpf.h', from: 'mr_count_many(counter, 1);', to: 'mr_count_many(counter, 1000);' };
 
 const cleanup = new Cleanup();
 const thisBuild = readFileSync(bpfObjectPath());
@@ -126,7 +126,7 @@ describe('an upgrade to other programs', () => {
 
 describe('an upgrade to another layout', () => {
   it.each([
-    ['mr_services', 'value 16 B', { file: 'bpf/abi/service.h', from: '__u32 count;\n', to: '__u32 count;\n\t__u64 later;\n' }],
+    ['mr_services', 'value 24 B', { file: 'bpf/abi/service.h', from: '__u32 count;\n', to: '__u32 count;\n\t__u64 later;\n' }],
     ['mr_pods', '2048 entries', { file: 'bpf/abi/version.h', from: 'MR_SIZE_PODS = 1024', to: 'MR_SIZE_PODS = 2048' }],
   ])('is refused and changes nothing when the map %s wants %s', async (map, wanted, edit) => {
     const before = links();

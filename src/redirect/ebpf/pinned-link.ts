@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Program } from '../../kernel/index.ts';
-import { Link, SysError } from '../../kernel/index.ts';
+import { isSysError, Link, SysError } from '../../kernel/index.ts';
 
 /** An attachment that outlives its process: under which name, where it hangs, and what. */
 export interface WantedLink {
@@ -27,9 +28,25 @@ export async function ensureLink(wanted: WantedLink, mode: 'replace' | 'repair')
   }
   // the namespace was replaced or the link was detached by hand: what is pinned is only a shell
   existing?.unpin();
-  using link = wanted.attach(program);
+  using link = await attachWhenFree(wanted, program);
   link.pin(wanted.path);
   return true;
+}
+
+/** Milliseconds. The kernel takes a link whose last name was removed apart after a grace period of its own; until then it still hangs. */
+const pauses = [1, 5, 20, 50, 100, 200, 400];
+
+/** A program hangs at most once on a hook of a kind (tcx, from Linux 6.6): what is on its way out is waited for. @throws SysError EEXIST */
+async function attachWhenFree(wanted: WantedLink, program: Program): Promise<Link> {
+  for (const pause of pauses) {
+    try {
+      return wanted.attach(program);
+    } catch (error) {
+      if (!isSysError(error, 'EEXIST')) throw error;
+    }
+    await delay(pause);
+  }
+  return wanted.attach(program);
 }
 
 /** Detaches what is pinned at `path` and removes the pin. Nothing happens where there is none. */
