@@ -42,7 +42,8 @@ function sideOf({ direction, pod, lookup, text }: TraceSide, context: TraceConte
     reason,
     audited,
     program,
-    agrees: program.kind === 'not asked' || program.kind === expected,
+    // where nothing judges, everything passes
+    agrees: program.kind === 'not asked' ? guarded === undefined || expected === 'pass' : program.kind === expected,
     text,
   };
 }

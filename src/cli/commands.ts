@@ -16,6 +16,22 @@ export const commands = [
     async () => (await import('./accelerate.ts')).accelerate,
   ),
   entry('metrics', 'print the metrics of a running agent, as Prometheus reads them', async () => (await import('./metrics.ts')).metrics),
+  entry(
+    'policy apply',
+    'add or change network policies, in a lab or at an agent',
+    async () => (await import('./policy-apply.ts')).policyApply,
+  ),
+  entry('policy delete', 'remove network policies', async () => (await import('./policy-delete.ts')).policyDelete),
+  entry(
+    'policy list',
+    'show each network policy, whom it selects, and whether it holds',
+    async () => (await import('./policy-list.ts')).policyList,
+  ),
+  entry(
+    'policy trace',
+    'say whether a connection is allowed, and which rule decides, by the tables and by the kernel',
+    async () => (await import('./policy-trace.ts')).policyTrace,
+  ),
   entry('lab up', 'start a lab of pods on this machine and wait until it is ready', async () => (await import('./lab-up.ts')).labUp),
   entry('lab apply', 'create or change objects of a running lab', async () => (await import('./lab-apply.ts')).labApply),
   entry('lab delete', 'remove objects of a running lab', async () => (await import('./lab-delete.ts')).labDelete),

@@ -19,6 +19,6 @@ export function outcomeLine({ kind, name, outcome }: ObjectOutcome): string {
   return `${kind.toLowerCase()}${group === undefined ? '' : `.${group}`}/${name} ${outcome}`;
 }
 
-export function printOutcomes(output: Output, { outcomes }: OutcomesResponse): void {
+export function printOutcomes(output: Output, { outcomes }: Pick<OutcomesResponse, 'outcomes'>): void {
   for (const outcome of outcomes) output.write(`${outcomeLine(outcome)}\n`);
 }

@@ -1,5 +1,4 @@
 export { askProgram, judges } from './ask-program.ts';
-export { findHostInterfaces, type HostInterface, type PodConnection } from './host-interface.ts';
 export { HostPrograms, type PodGuard } from './host-programs.ts';
 export type { PolicyEndpoint } from './rows.ts';
 export { type PolicyTableChange, PolicyTableWriter } from './writer.ts';
