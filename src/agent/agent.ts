@@ -12,6 +12,7 @@ import { DataPlane } from '../redirect/ebpf/data-plane.ts';
 import { ServiceWriter } from '../redirect/ebpf/service-writer.ts';
 import { parseAccelerationMode } from './acceleration-request.ts';
 import type { AgentConfig } from './config.ts';
+import { parseDnsReport } from './dns-request.ts';
 import { logEvents } from './events.ts';
 import { openAgentFlows } from './flows.ts';
 import { probeMachine } from './machine.ts';
@@ -111,6 +112,11 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
     'GET /v1/pods': async () => pods.status(),
     'PUT /v1/pods': async ({ body }) => pods.enrol(parsePodRequest(body)),
     'DELETE /v1/pods/': async ({ parameter }) => pods.release(parameter),
+    'POST /v1/dns': async ({ body }) => {
+      const { exchanges, skipped } = parseDnsReport(body);
+      flows.addDns(exchanges, skipped);
+      return {};
+    },
     'GET /v1/metrics': () => flows.metrics.scrape(),
     'GET /v1/acceleration': async () => acceleration.status(),
     'PUT /v1/acceleration': async ({ body }) => acceleration.setMode(parseAccelerationMode(body)),

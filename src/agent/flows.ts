@@ -3,6 +3,7 @@ import type { MapStatus, ProgramStatus } from '../api/types.ts';
 import { Cleanup } from '../base/cleanup.ts';
 import type { Logger } from '../base/log.ts';
 import { lostSource } from '../flow/codes.ts';
+import type { DnsExchange } from '../flow/dns-flow.ts';
 import { timestampOf } from '../flow/wall-clock.ts';
 import type { FdPoller } from '../kernel/index.ts';
 import { parseIp } from '../pods/address.ts';
@@ -47,6 +48,8 @@ export interface AgentFlows extends AsyncDisposable {
   readonly metrics: Metrics;
   /** `127.0.0.1:9965`; null where metrics have no TCP. */
   readonly metricsAddress: string | null;
+  /** What a name server answered; `skipped` more were too many to be told. */
+  addDns(exchanges: readonly DnsExchange[], skipped: number): void;
 }
 
 /** How often the agent looks who is who: pods that live shorter than this have no name in their flows. */
@@ -101,18 +104,24 @@ export async function openAgentFlows(options: FlowOptions, around: FlowSurroundi
     });
     cleanup.defer(async () => void stopMessages());
     const stopMessages = service.onMessage((flow) => metrics.seeMessage(flow));
+    // each would have made the flow of the request and that of the answer
+    const skipMessages = (count: number): void => {
+      const now = timestampOf(BigInt(Date.now()) * 1_000_000n);
+      service.ring.appendLost({ source: lostSource.queue, numEventsLost: BigInt(2 * count), first: now, last: now });
+      service.ring.wake();
+    };
     cleanup.use(
       new AccessLogs({
         logs: around.accessLogs,
         onLine: (line, addresses) => service.addAccessLog(line, addresses),
-        // each line would have made the request and the answer
-        onSkipped: (count) => {
-          const now = timestampOf(BigInt(Date.now()) * 1_000_000n);
-          service.ring.appendLost({ source: lostSource.queue, numEventsLost: BigInt(2 * count), first: now, last: now });
-        },
+        onSkipped: skipMessages,
         log,
       }),
     );
+    const addDns = (exchanges: readonly DnsExchange[], skipped: number): void => {
+      for (const exchange of exchanges) service.addDns(exchange);
+      if (skipped > 0) skipMessages(skipped);
+    };
     const timer = setInterval(look, lookMs);
     cleanup.defer(async () => clearInterval(timer));
     look();
@@ -123,7 +132,7 @@ export async function openAgentFlows(options: FlowOptions, around: FlowSurroundi
       metricsAddress = server.address;
     }
     log.info({ path: options.hubbleSocket, ...(service.tcpAddress === null ? {} : { address: service.tcpAddress }) }, 'flows are served');
-    return { service, metrics, metricsAddress, [Symbol.asyncDispose]: () => cleanup[Symbol.asyncDispose]() };
+    return { service, metrics, metricsAddress, addDns, [Symbol.asyncDispose]: () => cleanup[Symbol.asyncDispose]() };
   } catch (error) {
     await cleanup[Symbol.asyncDispose]();
     throw error;

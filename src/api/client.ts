@@ -6,7 +6,7 @@ import type { PodRequest } from '../pods/types.ts';
 import type { PolicyReference } from '../policy/types.ts';
 import type { PolicyChange, PolicyOverview, PolicyUpdate, TraceAnswer, TraceRequest } from './policy-types.ts';
 import { instanceOf, otherInstances } from './sockets.ts';
-import type { AccelerationMode, AccelerationStatus, AgentStatus, ApiError, PodStatus, ServiceEntry } from './types.ts';
+import type { AccelerationMode, AccelerationStatus, AgentStatus, ApiError, DnsReport, PodStatus, ServiceEntry } from './types.ts';
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
@@ -128,6 +128,11 @@ export class AgentClient {
   /** The agent's metrics, as Prometheus reads them. */
   async metrics(options?: CallOptions): Promise<{ readonly text: string; readonly contentType: string }> {
     return (await this.#call('GET', '/v1/metrics', undefined, options)) as { text: string; contentType: string };
+  }
+
+  /** Tells of questions that a name server answered. */
+  async reportDns(report: DnsReport, options?: CallOptions): Promise<void> {
+    await this.#call('POST', '/v1/dns', report, options);
   }
 
   async setServices(services: readonly ServiceEntry[], options?: CallOptions): Promise<void> {

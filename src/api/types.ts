@@ -156,3 +156,32 @@ export interface FlowStatus {
   /** Kept back because their pod had said too much within a second. */
   readonly suppressed: number;
 }
+
+/** POST /v1/dns: questions that a name server of the node answered since the last call. */
+export interface DnsReport {
+  readonly exchanges: readonly DnsReportEntry[];
+  /** Questions that were answered and are not among them, because there were too many. */
+  readonly skipped: number;
+}
+
+export interface DnsReportEntry {
+  /** When the question came, in milliseconds since 1970. */
+  readonly timeMs: number;
+  readonly latencyMs: number;
+  readonly transport: 'TCP' | 'UDP';
+  readonly client: { readonly address: string; readonly port: number };
+  readonly server: { readonly address: string; readonly port: number };
+  /** With its last dot. */
+  readonly query: string;
+  /** `A` */
+  readonly type: string;
+  /** RFC 1035 §4.1.1: 0 is no error, 3 no such name. */
+  readonly code: number;
+  readonly addresses: readonly string[];
+  /** Targets of CNAME records. */
+  readonly names: readonly string[];
+  /** Kinds of records in the answer. */
+  readonly types: readonly string[];
+  /** Seconds. */
+  readonly ttl: number;
+}

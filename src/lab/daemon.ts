@@ -8,7 +8,8 @@ import { zoneOf } from '../mesh/dns/zone.ts';
 import type { ApplyRequest, DeleteRequest, LabOptions } from './api.ts';
 import { AgentProcess } from './control/agent-process.ts';
 import { ControlPlane } from './control/control-plane.ts';
-import { startNameServer } from './control/name-server.ts';
+import { DnsReports } from './control/dns-reports.ts';
+import { nameServerPort, startNameServer } from './control/name-server.ts';
 import { backendOf, Lab } from './lab.ts';
 import { removeLeftovers } from './leftovers.ts';
 import { labRunning, takeLock } from './lock.ts';
@@ -18,6 +19,7 @@ import { nodeNetworkBatch } from './node/network-script.ts';
 import { OutsideServers } from './node/outside-servers.ts';
 import type { LabPaths } from './paths.ts';
 import { labPaths } from './paths.ts';
+import { labNetwork } from './plan/addresses.ts';
 
 export interface DaemonOptions {
   readonly options: LabOptions;
@@ -72,7 +74,14 @@ export async function runDaemon({ options, log, signal, onListening }: DaemonOpt
   stack.defer(() => outside.close());
   const lab = new Lab({ options, paths, machine, nodePid: node.pid, ipv6, agent, controlPlane, outside, log });
   changed = () => lab.agentChanged();
-  const nameServer = await startNameServer({ netns: node.netns, zone: () => zoneOf(lab.snapshot), log });
+  const dns = new DnsReports({ address: labNetwork.dnsAddress, port: nameServerPort }, (report) => agent.reportDns(report), log);
+  stack.defer(async () => dns[Symbol.dispose]());
+  const nameServer = await startNameServer({
+    netns: node.netns,
+    zone: () => zoneOf(lab.snapshot),
+    onAnswer: (seen) => dns.add(seen),
+    log,
+  });
   stack.defer(() => nameServer.close());
   stack.defer(() => lab.close());
 

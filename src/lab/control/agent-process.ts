@@ -4,7 +4,7 @@ import { closeSync, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AgentClient } from '../../api/client.ts';
 import type { PolicyUpdate } from '../../api/policy-types.ts';
-import type { ServiceEntry } from '../../api/types.ts';
+import type { DnsReport, ServiceEntry } from '../../api/types.ts';
 import { UserError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { PodRequest } from '../../pods/types.ts';
@@ -91,6 +91,11 @@ export class AgentProcess implements NodeAgentPort {
   async setPolicies(update: PolicyUpdate): Promise<void> {
     this.#policies = update;
     if (this.#state === 'running') await this.#sendPolicies();
+  }
+
+  /** Tells what the name server answered. @throws UserError AGENT_UNREACHABLE, AGENT_REFUSED */
+  async reportDns(report: DnsReport): Promise<void> {
+    await this.#client.reportDns(report);
   }
 
   get policyProblem(): string | null {

@@ -1,12 +1,14 @@
 import type { Logger } from '../../base/log.ts';
 import { closeFd, socketIn } from '../../kernel/index.ts';
-import type { DnsServer } from '../../mesh/dns/server.ts';
+import type { DnsServer, SeenAnswer } from '../../mesh/dns/server.ts';
 import { createDnsServer } from '../../mesh/dns/server.ts';
 import type { DnsZone } from '../../mesh/dns/zone.ts';
 import { parseIp } from '../../pods/address.ts';
 import { labNetwork } from '../plan/addresses.ts';
 
 const backlog = 64;
+/** Where it listens, on labNetwork.dnsAddress. */
+export const nameServerPort = 53;
 
 /**
  * The cluster's name server on 10.96.0.10:53, UDP and TCP, in the node's network namespace. Names outside the cluster are refused: the lab
@@ -15,11 +17,13 @@ const backlog = 64;
 export async function startNameServer(options: {
   readonly netns: string;
   readonly zone: () => DnsZone;
+  /** Told of every answer. */
+  readonly onAnswer: (seen: SeenAnswer) => void;
   readonly log: Logger;
 }): Promise<DnsServer> {
   const address = parseIp(labNetwork.dnsAddress)?.bytes;
   if (address === undefined) throw new Error(`not an address: ${labNetwork.dnsAddress}`);
-  const bind = { address, port: 53 };
+  const bind = { address, port: nameServerPort };
   const udpFd = socketIn(options.netns, { type: 'udp', family: 4, bind });
   let tcpFd: number;
   try {
@@ -28,5 +32,6 @@ export async function startNameServer(options: {
     closeFd(udpFd);
     throw error;
   }
-  return createDnsServer({ udpFd, tcpFd, zone: options.zone, upstreams: [], log: options.log });
+  const { zone, onAnswer, log } = options;
+  return createDnsServer({ udpFd, tcpFd, zone, upstreams: [], onAnswer, log });
 }

@@ -25,10 +25,23 @@ export interface DnsServerOptions {
   /** Asked in this order for names outside of the zone. Empty: such names are refused. */
   readonly upstreams: readonly Upstream[];
   readonly log: Logger;
+  /** Told of every question that was answered, also over TCP; `wallMs` is when it came, since 1970. Must be quick and not throw. */
+  readonly onAnswer?: (seen: SeenAnswer) => void;
   /** Milliseconds for each upstream server, 2000 unless told. */
   readonly upstreamTimeoutMs?: number;
   /** Milliseconds after which an idle TCP connection is closed, 10,000 unless told. */
   readonly idleTimeoutMs?: number;
+}
+
+/** One question and its answer as they went over the wire. */
+export interface SeenAnswer {
+  readonly message: Buffer;
+  readonly response: Buffer;
+  readonly transport: 'udp' | 'tcp';
+  readonly client: { readonly address: string; readonly port: number };
+  /** When the question came, in milliseconds since 1970. */
+  readonly wallMs: number;
+  readonly latencyMs: number;
 }
 
 /** A running DNS server. */
@@ -65,7 +78,10 @@ export async function createDnsServer(options: DnsServerOptions): Promise<DnsSer
   if (tcp !== null) {
     tcp.maxConnections = maxConnections;
     tcp
-      .on('connection', (socket) => serveTcpConnection(socket, (message) => resolver.resolve(message, 'tcp'), connection))
+      .on('connection', (socket) => {
+        const client = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
+        serveTcpConnection(socket, (message) => resolver.answer(message, 'tcp', client), connection);
+      })
       .on('error', report);
   }
   const close = async () => {
@@ -96,7 +112,7 @@ async function adoptTcp(fd: number): Promise<Server> {
 }
 
 async function answerUdp(socket: UdpSocket, resolver: Resolver, message: Buffer, client: RemoteInfo, log: Logger): Promise<void> {
-  const response = await resolver.resolve(message, 'udp');
+  const response = await resolver.answer(message, 'udp', { address: client.address, port: client.port });
   if (response === null || resolver.stopped) return;
   try {
     socket.send(response, client.port, client.address, (err) => {
@@ -121,6 +137,17 @@ class Resolver {
 
   get stopped(): boolean {
     return this.#signal.aborted;
+  }
+
+  /** As resolve(), and tells whoever wants to know. */
+  async answer(message: Buffer, transport: 'udp' | 'tcp', client: SeenAnswer['client']): Promise<Buffer | null> {
+    const { onAnswer } = this.#options;
+    if (onAnswer === undefined) return this.resolve(message, transport);
+    const wallMs = Date.now();
+    const started = performance.now();
+    const response = await this.resolve(message, transport);
+    if (response !== null) onAnswer({ message, response, transport, client, wallMs, latencyMs: performance.now() - started });
+    return response;
   }
 
   /** The response to a message, or null if there is to be none. Never rejects. */
