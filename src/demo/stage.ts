@@ -12,6 +12,7 @@ import { findContainer } from '../lab/exec.ts';
 import { execCommand } from '../lab/pods/exec-command.ts';
 import { untilSettled } from '../lab/wait.ts';
 import { loadManifestFiles } from '../manifests/load.ts';
+import type { PolicyReference } from '../policy/types.ts';
 
 /** What a command in a container left behind. */
 export interface CommandResult {
@@ -57,8 +58,34 @@ export class Stage {
     });
   }
 
-  async container(app: string, name: string): Promise<{ readonly pod: LabPod; readonly container: LabContainer }> {
-    return findContainer({ instance: this.options.instance, pod: `app=${app}`, container: name, namespace: 'demo', signal: this.#signal });
+  /** How many containers of an application's pod are ready, `sleep 2/2`, when all pods are. */
+  async ready(app: string): Promise<string> {
+    const found = (await this.settled()).find(({ owner }) => owner === app);
+    return found === undefined ? `no ${app}` : `${app} ${found.containers.filter(({ ready }) => ready).length}/${found.containers.length}`;
+  }
+
+  /** What the kernel makes of a policy, in words. */
+  async policyState(wanted: PolicyReference): Promise<string> {
+    const { policies } = await this.agent.policies();
+    const found = policies.find(
+      ({ reference: { kind, namespace, name } }) => kind === wanted.kind && namespace === wanted.namespace && name === wanted.name,
+    );
+    if (found === undefined) return 'the agent does not have it';
+    if (!found.valid) return `invalid: ${found.reasons.join('; ')}`;
+    if (found.notEnforced.length > 0) return `not enforced: ${found.notEnforced[0]?.reason}`;
+    return `valid, isolates the ${found.isolates.join(' and ')} of ${found.pods.length} ${found.pods.length === 1 ? 'pod' : 'pods'}`;
+  }
+
+  async container(app: string, name: string, namespace = 'demo'): Promise<{ readonly pod: LabPod; readonly container: LabContainer }> {
+    return findContainer({ instance: this.options.instance, pod: `app=${app}`, container: name, namespace, signal: this.#signal });
+  }
+
+  /** The first address of an application's pod. */
+  async address(app: string, container = app): Promise<string> {
+    const { pod } = await this.container(app, container);
+    const [first] = pod.addresses;
+    if (first === undefined) throw new Error(`the pod of ${app} has no address`);
+    return first;
   }
 
   /** The path of a pod's network namespace. */
@@ -69,8 +96,8 @@ export class Stage {
   }
 
   /** Runs a command in the application's container of a pod. */
-  async exec(app: string, argv: readonly string[]): Promise<CommandResult> {
-    const { container } = await this.container(app, app);
+  async exec(app: string, argv: readonly string[], where: { readonly namespace?: string } = {}): Promise<CommandResult> {
+    const { container } = await this.container(app, app, where.namespace);
     if (container.exec === null) throw new Error(`the container ${app} does not run`);
     const [program = '', ...rest] = execCommand(container.exec, argv);
     return new Promise((resolve, reject) => {
