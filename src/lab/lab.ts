@@ -20,7 +20,7 @@ import { deploymentPodName } from './plan/names.ts';
 import type { ObjectReference } from './plan/objects.ts';
 import { LabObjects } from './plan/objects.ts';
 import { outsideAddresses } from './plan/outside.ts';
-import { labPolicies, policyUpdate } from './plan/policy.ts';
+import { invalidPolicies, labPolicies, policyUpdate } from './plan/policy.ts';
 import { planRollout } from './plan/rollout.ts';
 import { meshNames, meshSnapshot, serviceEntries } from './plan/snapshot.ts';
 import type { PodTemplate } from './plan/templates.ts';
@@ -99,7 +99,8 @@ export class Lab {
     const addresses = this.#addressesFor(objects);
     if (this.#deps.options.redirect !== 'none') validateMesh(objects, addresses, backendOf(this.#deps.options));
     await this.#adopt(objects, addresses);
-    return { outcomes, warnings: checkReferences(objects.all(), { rootNamespace: meshNames.rootNamespace }) };
+    const references = checkReferences(objects.all(), { rootNamespace: meshNames.rootNamespace });
+    return { outcomes, warnings: [...invalidPolicies(manifests), ...references] };
   }
 
   async delete(references: readonly ObjectReference[]): Promise<OutcomesResponse> {

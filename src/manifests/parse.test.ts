@@ -69,19 +69,14 @@ describe('the examples', () => {
     expect(services[1]).toMatchObject({ ports: [{ port: 8000, targetPort: 80 }], position: { line: 44, column: 1 } });
   });
 
-  it('parseManifests() reads the policies of the article, and says that they are not enforced', () => {
+  it('parseManifests() reads the policies of the article, and warns of nothing', () => {
     const { manifests, warnings } = parseManifests(example('policy-article/dummy-db-and-policy.yaml'), 'db.yaml');
     expect(manifests[2]).toMatchObject({
       kind: 'CiliumNetworkPolicy',
       faults: [],
       specs: [{ endpointSelector: { matchLabels: { app: 'sensitive-db' } }, ingress: [{ endpoints: null, ports: null }], egress: null }],
     });
-    expect(warnings).toEqual([
-      {
-        message: 'CiliumNetworkPolicy db-access-control is stored but not enforced yet',
-        position: { file: 'db.yaml', line: 38, column: 1 },
-      },
-    ]);
+    expect(warnings).toEqual([]);
     expect(parseManifests(example('policy-article/allow-kafka-egress.yaml'), 'k.yaml').manifests).toMatchObject([
       { specs: [{ egress: [{ cidr: ['172.20.0.0/16'], ports: [{ ports: [{ port: '9092', protocol: 'TCP' }] }] }] }] },
     ]);

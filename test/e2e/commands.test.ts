@@ -158,15 +158,27 @@ spec: { containers: [{ name: extra, image: busybox, command: [sleep, "1000"], en
     expect((await lab.client.pods()).map(({ owner }) => owner)).not.toContain('extra');
   });
 
-  it("keep the policy article's CiliumNetworkPolicy and say that it is not enforced", async () => {
+  it("take the policy article's CiliumNetworkPolicy, and say of an invalid one that it is not enforced and why", async () => {
     const path = new URL('../../examples/policy-article/allow-kafka-egress.yaml', import.meta.url).pathname;
     expect(await lab.cli('apply', '-f', path)).toMatchObject({
       status: 0,
-      stdout: 'ciliumnetworkpolicy.cilium.io/allow-kafka-egress created (kept, not enforced by this version)\n',
+      stdout: 'ciliumnetworkpolicy.cilium.io/allow-kafka-egress created\n',
+      stderr: '',
     });
+    expect((await lab.client.status()).unenforced).toEqual([]);
+    const text = readFileSync(path, 'utf8');
+    const invalid = file('invalid.yaml', text.replace('protocol: TCP', 'protocol: TCP\n      rules: { http: [{ method: GET }] }'));
+    const seen = await lab.cli('apply', '-f', invalid);
+    expect(seen).toMatchObject({ status: 0, stdout: 'ciliumnetworkpolicy.cilium.io/allow-kafka-egress configured\n' });
+    expect(seen.stderr).toMatch(
+      /^warning: CiliumNetworkPolicy allow-kafka-egress is invalid and not enforced: L7 rules .*\(.*invalid\.yaml:\d+\)\n$/,
+    );
     expect((await lab.client.status()).unenforced).toEqual([
       { kind: 'CiliumNetworkPolicy', namespace: 'high-performance-app', name: 'allow-kafka-egress' },
     ]);
+    expect((await lab.cli('status')).stdout).toContain(
+      'invalid, not enforced: CiliumNetworkPolicy high-performance-app/allow-kafka-egress: L7',
+    );
     expect(await lab.cli('delete', '-f', path)).toMatchObject({ status: 0 });
   });
 

@@ -1,6 +1,6 @@
 import type { PolicyUpdate } from '../../api/policy-types.ts';
 import { isPolicy } from '../../manifests/kinds.ts';
-import type { PolicyManifest } from '../../manifests/types.ts';
+import type { Manifest, ManifestWarning, PolicyManifest } from '../../manifests/types.ts';
 import { toPolicy } from '../../policy/model.ts';
 import { protocolNumbers } from '../../policy/protocols.ts';
 import type { PolicyPod, PolicyService } from '../../policy/types.ts';
@@ -52,6 +52,17 @@ export function policyUpdate(objects: LabObjects, serviceAddresses: ReadonlyMap<
 /** Every policy and whether it is valid. */
 export function labPolicies(objects: LabObjects): readonly LabPolicy[] {
   return objects.all().filter(isPolicy).map(policyOf);
+}
+
+/** A warning for each policy that is not enforced, but for the faults that reading it has told with their places. */
+export function invalidPolicies(manifests: readonly Manifest[]): readonly ManifestWarning[] {
+  return manifests.filter(isPolicy).flatMap((manifest) => {
+    const { valid, reasons } = policyOf(manifest);
+    const told = 'faults' in manifest && manifest.faults.length > 0;
+    if (valid || told) return [];
+    const { kind, metadata, position } = manifest;
+    return [{ message: `${kind} ${metadata.name} is invalid and not enforced: ${reasons.join('; ')}`, position }];
+  });
 }
 
 function policyOf(manifest: PolicyManifest): LabPolicy {
