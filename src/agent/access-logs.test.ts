@@ -1,4 +1,5 @@
-import { appendFileSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -63,9 +64,26 @@ describe('AccessLogs', () => {
     truncateSync(path);
     appendFileSync(path, 'cut\n');
     expect(await seen()).toEqual(['cut']);
+    appendFileSync(path, 'the last of it\n');
     renameSync(path, `${path}.1`);
+    expect(await seen()).toEqual(['the last of it']);
+    appendFileSync(`${path}.1`, 'by a writer that has not noticed\n');
     writeFileSync(path, 'another file, which is longer\n');
-    expect(await seen()).toEqual(['another file, which is longer']);
+    expect(await seen()).toEqual(['by a writer that has not noticed', 'another file, which is longer']);
+  });
+
+  it('goes on when a pod has put something else in the place of its log', async () => {
+    writeFileSync(path, '');
+    await logs.look();
+    rmSync(path);
+    execFileSync('mkfifo', [path]);
+    expect(await seen()).toEqual([]);
+    rmSync(path);
+    mkdirSync(path);
+    expect(await seen()).toEqual([]);
+    rmSync(path, { recursive: true });
+    writeFileSync(path, 'a log again\n');
+    expect(await seen()).toEqual(['a log again']);
   });
 
   it('counts what comes faster than it is to be read, exactly', async () => {

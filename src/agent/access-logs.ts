@@ -1,3 +1,5 @@
+import { constants } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
 import { open, stat } from 'node:fs/promises';
 import type { Logger } from '../base/log.ts';
 
@@ -21,6 +23,8 @@ export interface AccessLogOptions {
 }
 
 interface Position {
+  /** What is read now; null while there is no log. It goes on to be read to its end after it was renamed. */
+  file: FileHandle | null;
   inode: bigint;
   offset: number;
   /** The end of a line that was not whole at the last look. */
@@ -34,7 +38,8 @@ const newline = 10;
 
 /**
  * Reads what proxies append to their access logs. A log that is there when it is first looked at is read from its end: what is in it was told by an
- * earlier agent. One that was cut or replaced is read from its beginning. Owns its timer.
+ * earlier agent. One that was cut is read from its beginning; one that was renamed is read to its end before its successor. Owns its timer and the
+ * files, one for each log.
  */
 export class AccessLogs implements AsyncDisposable {
   readonly #options: AccessLogOptions;
@@ -59,24 +64,35 @@ export class AccessLogs implements AsyncDisposable {
   async #lookNow(): Promise<void> {
     const logs = this.#options.logs();
     const paths = new Set(logs.map(({ path }) => path));
-    for (const path of this.#positions.keys()) if (!paths.has(path)) this.#positions.delete(path);
+    for (const [path, at] of this.#positions) {
+      if (paths.has(path)) continue;
+      this.#positions.delete(path);
+      await at.file?.close();
+    }
     for (const log of logs) {
       if (this.#closed) return;
-      await this.#read(log).catch((err: unknown) => this.#options.log.debug({ err, path: log.path }, 'an access log could not be read'));
+      await this.#follow(log).catch((err: unknown) => this.#options.log.debug({ err, path: log.path }, 'an access log could not be read'));
     }
   }
 
-  async #read({ path, addresses }: AccessLog): Promise<void> {
+  async #follow({ path, addresses }: AccessLog): Promise<void> {
+    const known = this.#positions.get(path);
+    const at = known ?? { file: null, inode: 0n, offset: 0, rest: '' };
+    this.#positions.set(path, at);
+    if (at.file !== null) await this.#read(at, at.file, addresses);
     const now = await stat(path, { bigint: true }).catch(() => null);
-    const size = Number(now?.size ?? 0n);
-    const inode = now?.ino ?? 0n;
-    const at = this.#positions.get(path);
-    if (at === undefined) return void this.#positions.set(path, { inode, offset: size, rest: '' });
-    if (at.inode !== inode && at.inode !== 0n) Object.assign(at, { offset: 0, rest: '' });
+    // a pipe in its place would hold us for ever
+    if (now === null || !now.isFile() || now.ino === at.inode) return;
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    await at.file?.close();
+    Object.assign(at, { file, inode: now.ino, offset: known === undefined ? Number(now.size) : 0, rest: '' });
+    await this.#read(at, file, addresses);
+  }
+
+  async #read(at: Position, file: FileHandle, addresses: readonly string[]): Promise<void> {
+    const { size } = await file.stat();
     if (size < at.offset) Object.assign(at, { offset: 0, rest: '' });
-    at.inode = inode;
     if (size === at.offset) return;
-    await using file = await open(path, 'r');
     const piece = Buffer.alloc(Math.min(pieceBytes, size - at.offset));
     let left = this.#options.linesPerLook ?? 500;
     let skipped = 0;
@@ -103,6 +119,8 @@ export class AccessLogs implements AsyncDisposable {
     this.#closed = true;
     clearInterval(this.#timer);
     await this.#looking;
+    for (const { file } of this.#positions.values()) await file?.close();
+    this.#positions.clear();
   }
 }
 

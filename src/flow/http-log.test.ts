@@ -57,20 +57,43 @@ describe('parseAccessLog()', () => {
     });
   });
 
+  it('takes what a proxy says of its own pod alone', () => {
+    expect(parseAccessLog(allowed ?? '', ['10.244.0.5', 'fd00::5'])?.direction).toBe('egress');
+    expect(parseAccessLog(allowed ?? '', ['10.244.0.9'])).toBeNull();
+    expect(parseAccessLog(refused ?? '', ['10.244.0.7'])?.direction).toBe('ingress');
+    expect(parseAccessLog(refused ?? '', ['10.244.0.9'])).toBeNull();
+  });
+
+  it('sees a client that writes quotes, control characters or very much', () => {
+    const quoted = (allowed ?? '').replace('"-" "curl/7.88.1"', '"a"b 9 9 9999 - "x" "curl"');
+    expect(parseAccessLog(quoted)).toMatchObject({ path: '/ip?q=<a>&b', durationMs: 5, client: { address: '10.244.0.5' } });
+    const coloured = (allowed ?? '').replace('curl/7.88.1', 'a\u001b[31mb\u0085');
+    expect(parseAccessLog(coloured)?.headers[0]).toEqual({ key: 'User-Agent', value: 'a%1b[31mb%85' });
+    const long = parseAccessLog((allowed ?? '').replace('/ip', `/${'x'.repeat(40_000)}`));
+    expect(long?.path).toHaveLength(1025);
+  });
+
+  it('reads what a container runtime has written down', () => {
+    expect(parseAccessLog(`2026-01-02T03:04:05.600000000Z stdout F ${allowed}`)?.path).toBe('/ip?q=<a>&b');
+  });
+
   it.each([
     '',
     'x',
     '[2026-01-02T03:04:05.600Z] "- - -" 0 - - - "-" 10 20 5 - "-" "-" "-" "-" "10.0.0.1:5432" outbound|5432||db 10.0.0.1:1 10.0.0.2:2 10.0.0.3:3 - - "-"',
     `${allowed}`.replace('10.244.0.5:52000', 'connect_originate'),
-    `${allowed}`.repeat(200),
+    `${allowed}`.repeat(300),
   ])('passes over a line that is about no HTTP request (%#)', (line) => {
     expect(parseAccessLog(line)).toBeNull();
   });
 
   it('takes no time over a line made to take much', () => {
     const started = performance.now();
-    for (const filler of ['" "', '- ', 'a" "b" "c" "d" '])
-      parseAccessLog(`[2026-01-02T03:04:05.600Z] "GET / HTTP/1.1" 200 - - ${filler.repeat(4000)}`);
+    for (const filler of ['" "', '- ', 'a" "b" "c" "d" ', '1 1 1 - "', '"" "" ']) {
+      const rest = filler.repeat(Math.floor(65_000 / filler.length));
+      parseAccessLog(`[2026-01-02T03:04:05.600Z] "GET / HTTP/1.1" 200 - - ${rest}`);
+      parseAccessLog(`[2026-01-02T03:04:05.600Z] "GET / HTTP/1.1" 200 - via - "-" 0 0 0 - "${rest}`);
+    }
     expect(performance.now() - started).toBeLessThan(2000);
   });
 });

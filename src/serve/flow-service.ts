@@ -200,7 +200,10 @@ export async function openFlowService(options: FlowServiceOptions): Promise<Flow
     drain,
     addAccessLog: (line, podAddresses) => {
       const exchange = parseAccessLog(line, podAddresses);
-      if (exchange !== null) add(flowsOfHttp(exchange, context));
+      if (exchange === null) return;
+      // a proxy is its pod's: what it says will happen would stay the newest for ever
+      const last = clock.nowNs() - BigInt(exchange.durationMs) * 1_000_000n;
+      add(flowsOfHttp(exchange.startNs > last ? { ...exchange, startNs: last < 0n ? 0n : last } : exchange, context));
     },
     addDns: (exchange) => add(flowsOfDns(exchange, context)),
     onMessage: (callback) => {
