@@ -8,16 +8,19 @@ import { projectRoot } from '../../src/base/project.ts';
 import { formatTable } from '../../src/cli/print.ts';
 import { BpfObject, mountBpffs, unmount } from '../../src/kernel/index.ts';
 import { runMain } from '../support/main-program.ts';
+import { changesText, measureChanges } from './changes.ts';
 import { flood, measureDrops } from './drops.ts';
 import { measureLoad } from './load.ts';
 
 const usage = `npm run bench:policy -- [options]
 
-How long a large policy takes until the kernel judges by it, and what becomes of the events of a flood of denied packets. Exits with 1 when the load
-takes more than 3 seconds or an event is neither delivered nor counted as lost.
+How long a large policy takes until the kernel judges by it, how long a change of one takes through a running agent, and what becomes of the events of a
+flood of denied packets. Exits with 1 when the load takes more than 3 seconds, one change of a hundred more than 100 ms, a program does not do what a change
+said, or an event is neither delivered nor counted as lost.
   --rules N       rules (20000)
   --identities N  identities that they select (5000)
   --prefixes N    entries of the ipcache (100000)
+  --changes N     changes through the agent, of a policy among the others (200)
   --rate N        denied packets a second (100000)
   --seconds N     for so long (10)
   --limit N       events of one source and CPU within a second; 0: all (0)
@@ -30,6 +33,7 @@ await runMain(async () => {
       rules: { type: 'string', default: '20000' },
       identities: { type: 'string', default: '5000' },
       prefixes: { type: 'string', default: '100000' },
+      changes: { type: 'string', default: '200' },
       rate: { type: 'string', default: '100000' },
       seconds: { type: 'string', default: '10' },
       limit: { type: 'string', default: '0' },
@@ -64,10 +68,13 @@ await runMain(async () => {
         ],
       ),
     );
+    const changes = await measureChanges(size, Number(values.changes));
+    stdout.write(`\n${changesText(changes)}`);
     const report = await measureDrops(object, pins, rate, seconds, Number(values.limit));
     stdout.write(`\n${JSON.stringify(report, null, 2)}\n`);
     rmSync(join(pins, 'flooded'), { force: true });
-    return report.exact && (steps[0]?.milliseconds ?? 0) <= 3000 ? exitCodes.done : exitCodes.failed;
+    const soon = changes.p99 <= 100 && changes.wrong === 0;
+    return soon && report.exact && (steps[0]?.milliseconds ?? 0) <= 3000 ? exitCodes.done : exitCodes.failed;
   } finally {
     unmount(pins);
     rmdirSync(pins);

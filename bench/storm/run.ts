@@ -3,10 +3,10 @@ import { Cleanup } from '../../src/base/cleanup.ts';
 import type { CompiledPrograms } from '../../src/bench/compile.ts';
 import { compilePrograms } from '../../src/bench/compile.ts';
 import { createPodNetwork } from '../../test/support/network.ts';
+import { startAgent } from '../support/agent-process.ts';
 import type { BenchNode } from '../support/bench-node.ts';
 import { createBenchNode } from '../support/bench-node.ts';
 import { outputOf, startPlaced, stop, untilReady } from '../support/placed-process.ts';
-import { startAgent } from './agent-process.ts';
 import type { Usage } from './usage.ts';
 import { growthOf, readUsage } from './usage.ts';
 
