@@ -3,19 +3,30 @@
 #include "lib/accelerate.bpf.h"
 
 /* Why this message goes by TCP: a counter, or -1 when it need not. */
-static __always_inline int mr_reason_for_tcp(struct mr_sending *s, const struct mr_pair *p)
+static __always_inline int mr_reason_for_tcp(struct mr_sending *s, const struct mr_pair *p,
+					     __u32 size)
 {
+	int streaming;
+
 	if (!mr_is_still(p->peer, s->peer_cookie)) {
 		s->path = MR_PATH_NEVER;
 		return MR_COUNT_ACCELERATE_PEER_GONE;
 	}
+	streaming = mr_is_streaming(s, p, size);
 	if (s->path == MR_PATH_SOCKMAP) {
+		/* not while it has bytes unread: it may wait by MSG_PEEK for more, and would not see TCP's behind them */
+		if (streaming && !mr_unread(p->peer)) {
+			s->path = MR_PATH_TCP;
+			return MR_COUNT_ACCELERATE_STREAM;
+		}
 		if (mr_unread(p->peer) <= MR_SIZE_ACCELERATED_QUEUE)
 			return -1;
 		/* the reader takes what the sockmap queued before what TCP brings, so this may be done at any time */
 		s->path = MR_PATH_TCP;
 		return MR_COUNT_ACCELERATE_OVER_LIMIT;
 	}
+	if (streaming)
+		return MR_COUNT_ACCELERATE_STREAM;
 	if (!mr_is_fit_reader(p->peer))
 		return MR_COUNT_ACCELERATE_PEER_UNFIT;
 	if (!mr_is_drained(p))
@@ -25,7 +36,7 @@ static __always_inline int mr_reason_for_tcp(struct mr_sending *s, const struct 
 	return -1;
 }
 
-static __always_inline int mr_may_skip_tcp(struct bpf_sock *sk, struct mr_sending *s)
+static __always_inline int mr_may_skip_tcp(struct bpf_sock *sk, struct mr_sending *s, __u32 size)
 {
 	struct mr_pair p;
 	int reason;
@@ -45,7 +56,7 @@ static __always_inline int mr_may_skip_tcp(struct bpf_sock *sk, struct mr_sendin
 		mr_count_of(s, MR_COUNT_ACCELERATE_NO_PEER);
 		return 0;
 	}
-	reason = mr_reason_for_tcp(s, &p);
+	reason = mr_reason_for_tcp(s, &p, size);
 	if (reason < 0)
 		return 1;
 	mr_count_of(s, reason);
@@ -61,7 +72,7 @@ int mr_sk_msg(struct sk_msg_md *msg)
 	if (!s || s->path == MR_PATH_NEVER)
 		return SK_PASS;
 	/* the naive way, which is built only to show that the torture suite sees its faults */
-	if (!MR_NAIVE && !mr_may_skip_tcp(sk, s))
+	if (!MR_NAIVE && !mr_may_skip_tcp(sk, s, msg->size))
 		return SK_PASS;
 	if (bpf_msg_redirect_hash(msg, &mr_accelerated, &s->peer, BPF_F_INGRESS) != SK_PASS) {
 		s->path = MR_PATH_NEVER;

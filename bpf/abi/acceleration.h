@@ -27,8 +27,13 @@ _Static_assert(sizeof(struct mr_end) == 48, "struct mr_end is ABI");
 struct mr_peer {
 	__u64 sock;
 	__u64 socket_cookie;
+	/* its struct mr_sending, which lives as long as the socket */
+	__u64 sending;
+	/* bytes; a stream of smaller messages is better bundled by TCP than read one by one. 0: none is */
+	__u32 bundled_below;
+	__u32 pad;
 };
-_Static_assert(sizeof(struct mr_peer) == 16, "struct mr_peer is ABI");
+_Static_assert(sizeof(struct mr_peer) == 32, "struct mr_peer is ABI");
 
 /* Which way the bytes of a direction go. */
 enum mr_path {
@@ -56,6 +61,13 @@ struct mr_sending {
 	/* 0 until it was found */
 	__u64 peer_sock;
 	__u64 peer_cookie;
+	__u64 peer_sending;
+	/* what the other end had said when this one spoke last: bytes by TCP and messages by sockmap, added up */
+	__u64 heard;
+	/* of the other end, as in struct mr_peer */
+	__u32 bundled_below;
+	/* small messages in a row without an answer, up to MR_SIZE_UNANSWERED */
+	__u32 unanswered;
 	/* enum mr_path */
 	__u32 path;
 	/* lookups of the other end that found nothing */
@@ -68,7 +80,7 @@ struct mr_sending {
 	__u64 messages;
 	__u64 bytes;
 };
-_Static_assert(sizeof(struct mr_sending) == 96, "struct mr_sending is ABI");
+_Static_assert(sizeof(struct mr_sending) == 120, "struct mr_sending is ABI");
 
 /* How the sockets that a listener accepts are read, learned from those that were accepted. */
 enum mr_reader {

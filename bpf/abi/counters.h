@@ -77,7 +77,9 @@ enum mr_counter {
 	/* what policy denies: sent to the real destination, where it is dropped, or refused at once */
 	MR_COUNT_OUTBOUND_DENIED = 48,
 	MR_COUNT_OUTBOUND_REJECTED = 49,
-	MR_COUNT_MAX = 50,
+	/* by TCP, which bundles them: small messages in a row without an answer */
+	MR_COUNT_ACCELERATE_STREAM = 50,
+	MR_COUNT_MAX = 51,
 };
 
 #endif

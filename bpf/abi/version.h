@@ -51,6 +51,9 @@ enum mr_size {
 	MR_SIZE_POD_ADDRESSES = 8192,
 	/* bytes in the receiver's queue above which a direction goes back to TCP, whose window then holds the sender */
 	MR_SIZE_ACCELERATED_QUEUE = 1048576,
+	/* so many messages to a proxy in a row, each below so many bytes, none answered, are a stream, which TCP bundles */
+	MR_SIZE_UNANSWERED = 32,
+	MR_SIZE_BUNDLED_BELOW = 16384,
 	/* how often a sender looks for an other end that never joined */
 	MR_SIZE_PEER_LOOKUPS = 16,
 };

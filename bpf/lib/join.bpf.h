@@ -123,13 +123,15 @@ static __always_inline int mr_is_nonblocking(struct bpf_sock_ops *ops, struct tc
 
 static __always_inline int mr_enter(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 				    struct tcp_sock *tp, const struct mr_pod *pod,
-				    const struct mr_end *end)
+				    const struct mr_end *end, int of_proxy)
 {
+	struct mr_sending *s = bpf_sk_storage_get(&mr_sendings, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	struct mr_peer self = {
 		.sock = (__u64)tp,
 		.socket_cookie = bpf_get_socket_cookie(ops),
+		.sending = (__u64)s,
+		.bundled_below = of_proxy ? MR_SIZE_BUNDLED_BELOW : 0,
 	};
-	struct mr_sending *s = bpf_sk_storage_get(&mr_sendings, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	struct mr_settings *settings = mr_get_settings();
 
 	if (!s || !settings)
@@ -179,7 +181,7 @@ static __always_inline void mr_join(struct bpf_sock_ops *ops)
 	}
 	if (!mr_is_nonblocking(ops, tp, pod, cookie, of_proxy))
 		return;
-	if (mr_enter(ops, sk, tp, pod, &end)) {
+	if (mr_enter(ops, sk, tp, pod, &end, of_proxy)) {
 		mr_count(MR_COUNT_ERROR_ACCELERATE_FULL);
 		return;
 	}

@@ -61,6 +61,36 @@ static __always_inline int mr_is_fit_reader(struct tcp_sock *tp)
 	       BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.sk_rcvlowat) <= 1;
 }
 
+/*
+ * Whether this is one of many small messages that nobody answers: a stream. Each would
+ * wake the reader, for whom a wake-up is dear (a proxy reads, writes and sleeps again),
+ * while TCP bundles what is written meanwhile. What the other end said by sockmap
+ * stands with its socket, which is alive: the caller has seen its cookie.
+ */
+static __always_inline int mr_is_streaming(struct mr_sending *s, const struct mr_pair *p,
+					   __u32 size)
+{
+	struct mr_sending *peer = (struct mr_sending *)s->peer_sending;
+	struct tcp_sock *own = p->own;
+	__u64 messages = 0, heard;
+
+	if (size >= s->bundled_below) {
+		s->unanswered = 0;
+		return 0;
+	}
+	bpf_probe_read_kernel(&messages, sizeof(messages), &peer->messages);
+	heard = messages + BPF_CORE_READ(own, rcv_nxt);
+	if (heard != s->heard) {
+		s->heard = heard;
+		s->unanswered = 0;
+		return 0;
+	}
+	if (s->unanswered >= MR_SIZE_UNANSWERED)
+		return 1;
+	s->unanswered++;
+	return 0;
+}
+
 /* Looks for the other end. Returns it, or NULL when it has not joined (yet). */
 static __always_inline struct tcp_sock *mr_find_peer(struct mr_sending *s)
 {
@@ -76,6 +106,8 @@ static __always_inline struct tcp_sock *mr_find_peer(struct mr_sending *s)
 	}
 	s->peer_sock = found->sock;
 	s->peer_cookie = found->socket_cookie;
+	s->peer_sending = found->sending;
+	s->bundled_below = found->bundled_below;
 	return (struct tcp_sock *)s->peer_sock;
 }
 

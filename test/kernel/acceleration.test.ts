@@ -170,3 +170,60 @@ describe('without an annotation', () => {
     expect(await growth(['accelerated_messages'], () => talk('10.9.0.1:7011', 20, network.pod, proxy))).toEqual([0]);
   });
 });
+
+describe('a stream of small messages', () => {
+  /** Keeps what it is sent, and answers each line with its length. */
+  async function lengths(netns: TestNetns, who: Identity, at: string): Promise<AsyncDisposable & { readonly received: Buffer[] }> {
+    const fd = socketAs(netns, who, { family: 4, type: 'tcp', bind: endpoint(at), listen: 128, reuse: true });
+    const received: Buffer[] = [];
+    const server = createServer((socket) => {
+      let length = 0;
+      socket
+        .on('error', () => socket.destroy())
+        .on('data', (part: Buffer) => {
+          received.push(part);
+          for (const byte of part) {
+            length += 1;
+            if (byte !== 10) continue;
+            socket.write(`${length}\n`);
+            length = 0;
+          }
+        });
+    });
+    server.listen({ fd });
+    await once(server, 'listening');
+    return { received, [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())) };
+  }
+
+  const ask = async (socket: Socket, line: string): Promise<void> => {
+    socket.write(line);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toBe(`${line.length}\n`);
+  };
+
+  it('to a proxy goes by TCP until it is answered, in order, and what follows goes past TCP again', async () => {
+    for (const pod of [network.pod, network.outside])
+      await enrolPod(node.plane, pod, { config: { inboundPorts: { kind: 'only', ports: [] } } });
+    await using server = await lengths(network.outside, proxy, '10.9.0.1:7030');
+    const first = await connect(network.pod, proxy, '10.9.0.1:7030');
+    await ask(first, 'learn\n');
+    first.destroy();
+    const socket = await connect(network.pod, proxy, '10.9.0.1:7030');
+    await ask(socket, 'hello\n');
+    server.received.length = 0;
+    const pieces = Array.from({ length: 500 }, (_, index) => String(index).padStart(10, '.'));
+    const [streamed, accelerated] = await growth(['accelerate_stream', 'accelerated_messages'], async () => {
+      for (const piece of pieces) await new Promise<void>((resolve) => socket.write(piece, () => setImmediate(resolve)));
+      socket.write('\n');
+      expect((await once(socket, 'data'))[0].toString()).toBe('5001\n');
+    });
+    expect(Buffer.concat(server.received).toString()).toBe(`${pieces.join('')}\n`);
+    expect(streamed).toBeGreaterThan(300);
+    expect(accelerated).toBeGreaterThan(20);
+    const [asked] = await growth(['accelerated_messages'], async () => {
+      for (let round = 0; round < 40; round += 1) await ask(socket, 'again\n');
+    });
+    expect(asked).toBeGreaterThan(40);
+    socket.destroy();
+  });
+});

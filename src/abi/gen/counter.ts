@@ -52,6 +52,7 @@ export const Counter = {
   INBOUND_JOINED: 47,
   OUTBOUND_DENIED: 48,
   OUTBOUND_REJECTED: 49,
-  MAX: 50,
+  ACCELERATE_STREAM: 50,
+  MAX: 51,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];

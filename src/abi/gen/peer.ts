@@ -4,27 +4,33 @@
 export interface Peer {
   readonly sock: bigint;
   readonly socketCookie: bigint;
+  readonly sending: bigint;
+  readonly bundledBelow: number;
 }
 
 /** Bytes of struct mr_peer. */
-export const peerSize = 16;
+export const peerSize = 32;
 
 /** Byte offsets in struct mr_peer. */
-export const peerOffsets = { sock: 0, socketCookie: 8 } as const;
+export const peerOffsets = { sock: 0, socketCookie: 8, sending: 16, bundledBelow: 24 } as const;
 
 /** Reads struct mr_peer; byte arrays are copies. */
 export function readPeer(view: DataView, offset = 0): Peer {
   return {
     sock: view.getBigUint64(offset, true),
     socketCookie: view.getBigUint64(offset + 8, true),
+    sending: view.getBigUint64(offset + 16, true),
+    bundledBelow: view.getUint32(offset + 24, true),
   };
 }
 
-/** Writes all 16 bytes of struct mr_peer, padding as zero. @throws RangeError for an array of another length */
+/** Writes all 32 bytes of struct mr_peer, padding as zero. @throws RangeError for an array of another length */
 export function writePeer(view: DataView, offset: number, value: Peer): void {
-  new Uint8Array(view.buffer, view.byteOffset + offset, 16).fill(0);
+  new Uint8Array(view.buffer, view.byteOffset + offset, 32).fill(0);
   view.setBigUint64(offset, value.sock, true);
   view.setBigUint64(offset + 8, value.socketCookie, true);
+  view.setBigUint64(offset + 16, value.sending, true);
+  view.setUint32(offset + 24, value.bundledBelow, true);
 }
 
 /** Size, reader and writer of struct mr_peer together. */

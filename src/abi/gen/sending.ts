@@ -7,6 +7,10 @@ export interface Sending {
   readonly peer: End;
   readonly peerSock: bigint;
   readonly peerCookie: bigint;
+  readonly peerSending: bigint;
+  readonly heard: bigint;
+  readonly bundledBelow: number;
+  readonly unanswered: number;
   readonly path: number;
   readonly misses: number;
   readonly epoch: number;
@@ -16,10 +20,10 @@ export interface Sending {
 }
 
 /** Bytes of struct mr_sending. */
-export const sendingSize = 96;
+export const sendingSize = 120;
 
 /** Byte offsets in struct mr_sending. */
-export const sendingOffsets = { peer: 0, peerSock: 48, peerCookie: 56, path: 64, misses: 68, epoch: 72, flags: 76, messages: 80, bytes: 88 } as const;
+export const sendingOffsets = { peer: 0, peerSock: 48, peerCookie: 56, peerSending: 64, heard: 72, bundledBelow: 80, unanswered: 84, path: 88, misses: 92, epoch: 96, flags: 100, messages: 104, bytes: 112 } as const;
 
 /** Reads struct mr_sending; byte arrays are copies. */
 export function readSending(view: DataView, offset = 0): Sending {
@@ -27,27 +31,35 @@ export function readSending(view: DataView, offset = 0): Sending {
     peer: readEnd(view, offset),
     peerSock: view.getBigUint64(offset + 48, true),
     peerCookie: view.getBigUint64(offset + 56, true),
-    path: view.getUint32(offset + 64, true),
-    misses: view.getUint32(offset + 68, true),
-    epoch: view.getUint32(offset + 72, true),
-    flags: view.getUint32(offset + 76, true),
-    messages: view.getBigUint64(offset + 80, true),
-    bytes: view.getBigUint64(offset + 88, true),
+    peerSending: view.getBigUint64(offset + 64, true),
+    heard: view.getBigUint64(offset + 72, true),
+    bundledBelow: view.getUint32(offset + 80, true),
+    unanswered: view.getUint32(offset + 84, true),
+    path: view.getUint32(offset + 88, true),
+    misses: view.getUint32(offset + 92, true),
+    epoch: view.getUint32(offset + 96, true),
+    flags: view.getUint32(offset + 100, true),
+    messages: view.getBigUint64(offset + 104, true),
+    bytes: view.getBigUint64(offset + 112, true),
   };
 }
 
-/** Writes all 96 bytes of struct mr_sending, padding as zero. @throws RangeError for an array of another length */
+/** Writes all 120 bytes of struct mr_sending, padding as zero. @throws RangeError for an array of another length */
 export function writeSending(view: DataView, offset: number, value: Sending): void {
-  new Uint8Array(view.buffer, view.byteOffset + offset, 96).fill(0);
+  new Uint8Array(view.buffer, view.byteOffset + offset, 120).fill(0);
   writeEnd(view, offset, value.peer);
   view.setBigUint64(offset + 48, value.peerSock, true);
   view.setBigUint64(offset + 56, value.peerCookie, true);
-  view.setUint32(offset + 64, value.path, true);
-  view.setUint32(offset + 68, value.misses, true);
-  view.setUint32(offset + 72, value.epoch, true);
-  view.setUint32(offset + 76, value.flags, true);
-  view.setBigUint64(offset + 80, value.messages, true);
-  view.setBigUint64(offset + 88, value.bytes, true);
+  view.setBigUint64(offset + 64, value.peerSending, true);
+  view.setBigUint64(offset + 72, value.heard, true);
+  view.setUint32(offset + 80, value.bundledBelow, true);
+  view.setUint32(offset + 84, value.unanswered, true);
+  view.setUint32(offset + 88, value.path, true);
+  view.setUint32(offset + 92, value.misses, true);
+  view.setUint32(offset + 96, value.epoch, true);
+  view.setUint32(offset + 100, value.flags, true);
+  view.setBigUint64(offset + 104, value.messages, true);
+  view.setBigUint64(offset + 112, value.bytes, true);
 }
 
 /** Size, reader and writer of struct mr_sending together. */

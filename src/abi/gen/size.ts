@@ -35,6 +35,8 @@ export const Size = {
   READERS: 16384,
   POD_ADDRESSES: 8192,
   ACCELERATED_QUEUE: 1048576,
+  UNANSWERED: 32,
+  BUNDLED_BELOW: 16384,
   PEER_LOOKUPS: 16,
 } as const;
 export type Size = (typeof Size)[keyof typeof Size];
