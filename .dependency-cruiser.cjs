@@ -18,7 +18,7 @@ const allowed = {
   mesh: ['manifests', 'pods', 'base'],
   lab: ['mesh', 'redirect', 'api', 'policy', 'pods', 'manifests', 'kernel', 'base'],
   bench: ['lab', 'manifests', 'kernel', 'base'],
-  demo: ['lab', 'serve', 'flow', 'redirect', 'api', 'manifests', 'kernel', 'base'],
+  demo: ['lab', 'serve', 'flow', 'redirect', 'policy', 'api', 'manifests', 'kernel', 'base'],
   accelerate: ['redirect', 'pods', 'kernel', 'api', 'abi', 'base'],
   agent: ['accelerate', 'serve', 'flow', 'policy-tables', 'policy', 'manifests', 'redirect', 'api', 'pods', 'kernel', 'abi', 'base'],
 };

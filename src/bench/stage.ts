@@ -151,6 +151,7 @@ function labOptions(world: WorldName, instance: string, sidecar: string): LabOpt
     redirect,
     inbound: 'sk_lookup',
     accelerate,
+    connections: false,
     certificateSeconds: 24 * 3600,
     envoy: redirect === 'none' ? null : sidecar,
   };

@@ -42,6 +42,7 @@ export const demo = defineCommand({
       redirect: options.redirect === 'iptables' ? 'iptables' : 'ebpf',
       inbound: options.inbound === 'bind' ? 'bind' : 'sk_lookup',
       accelerate: 'auto',
+      connections: true,
       certificateSeconds: 24 * 3600,
       envoy: envoyPath(env),
     };

@@ -31,6 +31,12 @@ export const labUp = defineCommand({
       default: 'auto',
       summary: "connections between pods past TCP; auto: where the agent's self-test passes",
     },
+    connections: {
+      kind: 'choice',
+      choices: ['on', 'off'],
+      default: 'on',
+      summary: 'tell of each connection when it opens and, with its bytes, when it closes (millrace observe)',
+    },
     timeout: {
       kind: 'number',
       value: 'SECONDS',
@@ -72,6 +78,7 @@ export const labUp = defineCommand({
       redirect: options.redirect === 'iptables' || options.redirect === 'none' ? options.redirect : 'ebpf',
       inbound: options.inbound === 'bind' ? 'bind' : 'sk_lookup',
       accelerate: modeOf(options.accelerate) ?? 'auto',
+      connections: options.connections === 'on',
       certificateSeconds: options['cert-ttl'],
       envoy: options.redirect === 'none' ? null : envoyPath(env),
     };

@@ -33,6 +33,8 @@ export interface LabOptions {
   readonly inbound: 'sk_lookup' | 'bind';
   /** Whether connections between pods are accelerated, as `millrace agent --accelerate` has it. */
   readonly accelerate: AccelerationMode;
+  /** Whether connections are told as flows when they open and when they close; a few microseconds each. */
+  readonly connections: boolean;
   /** Seconds that a workload certificate is valid. */
   readonly certificateSeconds: number;
   /** Absolute path of the Envoy binary; null when nothing is redirected. */

@@ -114,8 +114,9 @@ export async function runDaemon({ options, log, signal, onListening }: DaemonOpt
   log.info({ reason: signal.aborted ? 'signal' : 'call' }, 'the lab ends');
 }
 
-function agentCommand(paths: LabPaths, { instance, accelerate }: LabOptions, nodeNetns: string): readonly string[] {
-  const options = { instance, cgroup: paths.podsCgroup, pins: paths.bpffs, accelerate, 'node-netns': nodeNetns };
+function agentCommand(paths: LabPaths, { instance, accelerate, ...lab }: LabOptions, nodeNetns: string): readonly string[] {
+  const connections = lab.connections ? 'on' : 'off';
+  const options = { instance, cgroup: paths.podsCgroup, pins: paths.bpffs, accelerate, connections, 'node-netns': nodeNetns };
   return [process.execPath, launcherPath(), 'agent', ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])];
 }
 

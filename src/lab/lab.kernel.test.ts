@@ -62,6 +62,7 @@ const options: LabOptions = {
   redirect: 'none',
   inbound: 'sk_lookup',
   accelerate: 'auto',
+  connections: false,
   certificateSeconds: 60,
   envoy: null,
 };

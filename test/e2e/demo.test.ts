@@ -40,6 +40,9 @@ const steps = [
   'database-policy',
   'database-denied',
   'database-trace',
+  'flow-dropped',
+  'flow-request',
+  'flow-refused',
   'producer',
   'kafka-policy',
   'kafka',
@@ -82,7 +85,7 @@ spec: { selector: { matchLabels: { app: httpbin } }, action: ALLOW, rules: [{}] 
     expect(status).toBe(1);
     expect(stdout).toMatch(/FAIL Another path is denied\n.*\n {5}expected: 403\n {5}seen: {5}200\n/);
     expect(stdout).toMatch(/ok {3}The allowed request\n/);
-    expect(stdout).toMatch(/\n[0-9]+ of 21 steps as expected, /);
+    expect(stdout).toMatch(/\n[0-9]+ of 24 steps as expected, /);
     // A pipe is not a terminal: no colours.
     expect(stdout).not.toContain('\u001b');
     expect(tracesOf(instance)).toEqual([]);
