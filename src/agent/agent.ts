@@ -14,7 +14,6 @@ import { parseAccelerationMode } from './acceleration-request.ts';
 import type { AgentConfig } from './config.ts';
 import { parseDnsReport } from './dns-request.ts';
 import { logEvents } from './events.ts';
-import { openAgentFlows } from './flows.ts';
 import { probeMachine } from './machine.ts';
 import { PodManager } from './pod-manager.ts';
 import { parsePodRequest } from './pod-request.ts';
@@ -39,6 +38,8 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
     const fd = enableStats();
     cleanup.defer(() => closeFd(fd));
   }
+  // a third of a second of JavaScript, which is taken in while the kernel verifies the programs on another thread
+  const flowsModule = import('./flows.ts');
   const elf = await readFile(config.object);
   const plane = cleanup.use(await DataPlane.open({ elf, cgroup: config.cgroup, pins: config.pins, log }));
   const desired = await DesiredPods.open(config.state, log);
@@ -59,6 +60,8 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
   await policy.start();
   const services = new ServiceWriter(plane.maps);
   const { flows: flowOptions } = config;
+  const readyAfterMs = Math.round(performance.now());
+  const { openAgentFlows } = await flowsModule;
   const flows = cleanup.use(
     await openAgentFlows(flowOptions, {
       plane,
@@ -75,7 +78,6 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
       log,
     }),
   );
-  const readyAfterMs = Math.round(performance.now());
 
   const status = async (): Promise<AgentStatus> => {
     const counters = plane.counters();
