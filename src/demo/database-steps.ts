@@ -1,4 +1,5 @@
 import { machinePrograms } from '../lab/machine.ts';
+import { dropStep } from './flow-steps.ts';
 import type { Stage } from './stage.ts';
 import type { Step } from './step.ts';
 import { exactly } from './step.ts';
@@ -9,7 +10,7 @@ const port = 5432;
 
 /** The policy article's step 4, from its own file: a database that answers, a policy of the kernel's, and a connection that never comes about. */
 export function databaseSteps(stage: Stage): readonly Step[] {
-  return [deploy(stage), query(stage), apply(stage), refused(stage), trace(stage)];
+  return [deploy(stage), query(stage), apply(stage), refused(stage), dropStep(stage), trace(stage)];
 }
 
 function deploy(stage: Stage): Step {

@@ -2,7 +2,7 @@ import type { LabOptions } from '../lab/api.ts';
 import { startDaemon } from '../lab/start.ts';
 import { stopLab } from '../lab/stop.ts';
 import { databaseSteps } from './database-steps.ts';
-import { flowSteps } from './flow-steps.ts';
+import { requestSteps } from './flow-steps.ts';
 import { kafkaSteps } from './kafka-steps.ts';
 import { policySteps } from './policy-steps.ts';
 import { proofSteps } from './proof-steps.ts';
@@ -29,7 +29,13 @@ export async function runDemo(options: DemoOptions): Promise<readonly StepResult
   try {
     await startDaemon(options.lab);
     const stage = new Stage(options.lab, options.signal);
-    for (const step of [...policySteps(stage), ...proofSteps(stage), ...databaseSteps(stage), ...flowSteps(stage), ...kafkaSteps(stage)]) {
+    for (const step of [
+      ...policySteps(stage),
+      ...proofSteps(stage),
+      ...requestSteps(stage),
+      ...databaseSteps(stage),
+      ...kafkaSteps(stage),
+    ]) {
       options.signal.throwIfAborted();
       options.onStart(step);
       const result = await perform(step);

@@ -24,13 +24,9 @@ const dropEvent = { type: 1 };
 const l7Event = { type: 129 };
 const toHttpbin = { sourceLabel: ['app=sleep'], destinationLabel: ['app=httpbin'], eventType: [l7Event], trafficDirection: [1] };
 
-/** The policy article's step 5: what the steps before have done, as flows in the words of Hubble. */
-export function flowSteps(stage: Stage): readonly Step[] {
-  return flows.map((flow) => stepOf(stage, flow));
-}
-
-const flows: readonly FlowStep[] = [
-  {
+/** The policy article's step 5: the drop as a flow, in the words of Hubble. */
+export function dropStep(stage: Stage): Step {
+  return stepOf(stage, {
     id: 'flow-dropped',
     title: 'The drop as a flow: who, to whom, why, and by which policy',
     options: '--from-label app=sleep --to-label app=sensitive-db --type drop --verdict DROPPED',
@@ -41,22 +37,29 @@ const flows: readonly FlowStep[] = [
       verdict: [Verdict.DROPPED],
     },
     expected: 'DROPPED Deployment/sleep → Deployment/sensitive-db:5432 TCP Flags: SYN, POLICY_DENIED by db-access-control',
-  },
-  {
-    id: 'flow-request',
-    title: 'The allowed request as a flow',
-    options: '--from-label app=sleep --to-label app=httpbin --type l7 --traffic-direction ingress --http-path ^/ip',
-    filter: { ...toHttpbin, httpPath: ['^/ip'] },
-    expected: 'FORWARDED Deployment/sleep → Deployment/httpbin:80 HTTP/1.1 GET http://httpbin:8000/ip',
-  },
-  {
-    id: 'flow-refused',
-    title: 'The request that the sidecar refused, as a flow',
-    options: '--from-label app=sleep --to-label app=httpbin --type l7 --traffic-direction ingress --verdict DROPPED --http-path ^/headers',
-    filter: { ...toHttpbin, verdict: [Verdict.DROPPED], httpPath: ['^/headers'] },
-    expected: 'DROPPED Deployment/sleep → Deployment/httpbin:80 HTTP/1.1 GET http://httpbin:8000/headers',
-  },
-];
+  });
+}
+
+/** What the sidecars did with the requests, as flows. */
+export function requestSteps(stage: Stage): readonly Step[] {
+  return [
+    stepOf(stage, {
+      id: 'flow-request',
+      title: 'The allowed request as a flow',
+      options: '--from-label app=sleep --to-label app=httpbin --type l7 --traffic-direction ingress --http-path ^/ip',
+      filter: { ...toHttpbin, httpPath: ['^/ip'] },
+      expected: 'FORWARDED Deployment/sleep → Deployment/httpbin:80 HTTP/1.1 GET http://httpbin:8000/ip',
+    }),
+    stepOf(stage, {
+      id: 'flow-refused',
+      title: 'The request that the sidecar refused, as a flow',
+      options:
+        '--from-label app=sleep --to-label app=httpbin --type l7 --traffic-direction ingress --verdict DROPPED --http-path ^/headers',
+      filter: { ...toHttpbin, verdict: [Verdict.DROPPED], httpPath: ['^/headers'] },
+      expected: 'DROPPED Deployment/sleep → Deployment/httpbin:80 HTTP/1.1 GET http://httpbin:8000/headers',
+    }),
+  ];
+}
 
 function stepOf(stage: Stage, { id, title, options, filter, expected }: FlowStep): Step {
   const { instance } = stage.options;
