@@ -21,30 +21,20 @@ export class DesiredPolicies {
   #listed: ReadonlyMap<string, PolicyManifest> = new Map();
   readonly #own = new Map<string, PolicyManifest>();
   #surroundings: Surroundings = nothing;
-  /** The list as JSON, which is large and seldom changes. */
-  #text = '';
+  /** Whether the list is on disk, which is large and seldom changes. */
+  #saved = false;
 
   private constructor(path: string) {
     this.#path = path;
   }
 
-  /** Reads the file; a missing one is an empty wish, a damaged one is set aside as `.damaged` and reported. */
+  /** Reads the files, one for the list and one for an operator's own; a missing one is an empty wish, a damaged one is set aside as `.damaged` and reported. */
   static async open(path: string, log: Logger): Promise<DesiredPolicies> {
     const desired = new DesiredPolicies(path);
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return null;
-      throw error;
-    });
-    if (text === null) return desired;
-    try {
-      const { list, operator }: { readonly list: unknown; readonly operator: unknown } = JSON.parse(text);
-      desired.replace(parsePolicyUpdate(list));
-      desired.put(parsePolicies({ policies: operator }));
-    } catch (err) {
-      await rename(path, `${path}.damaged`);
-      log.error({ err, path }, 'the list of desired policies is damaged and was set aside');
-    }
+    await restore(path, log, (body) => desired.replace(parsePolicyUpdate(body)));
+    desired.#saved = true;
+    await restore(operatorPath(path), log, (body) => desired.put(parsePolicies({ policies: body })));
     return desired;
   }
 
@@ -72,7 +62,7 @@ export class DesiredPolicies {
       pods: same<PolicyPod>(now.pods, update.pods ?? []),
       names: update.names ?? {},
     };
-    this.#text = '';
+    this.#saved = false;
     return [...this.#listed].map(([key, manifest]) => ({ ...nameOf(manifest), outcome: outcomeOf(before.get(key), manifest) }));
   }
 
@@ -97,12 +87,39 @@ export class DesiredPolicies {
   }
 
   async save(): Promise<void> {
-    const temporary = `${this.#path}.${process.pid}.tmp`;
-    const list: PolicyUpdate = { policies: [...this.#listed.values()], ...this.#surroundings };
-    this.#text ||= JSON.stringify(list);
-    await writeFile(temporary, `{"list":${this.#text},"operator":${JSON.stringify([...this.#own.values()])}}\n`, { mode: 0o600 });
-    await rename(temporary, this.#path);
+    if (!this.#saved) {
+      const list: PolicyUpdate = { policies: [...this.#listed.values()], ...this.#surroundings };
+      await replaceFile(this.#path, list);
+      this.#saved = true;
+    }
+    await replaceFile(operatorPath(this.#path), [...this.#own.values()]);
   }
+}
+
+/** Where an operator's own are: `policies.json` → `policies.operator.json`. */
+export function operatorPath(path: string): string {
+  return path.replace(/(\.json)?$/, '.operator.json');
+}
+
+/** A missing file is nothing; a damaged one is set aside and reported. */
+async function restore(path: string, log: Logger, take: (body: unknown) => unknown): Promise<void> {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw error;
+  });
+  if (text === null) return;
+  try {
+    take(JSON.parse(text));
+  } catch (err) {
+    await rename(path, `${path}.damaged`);
+    log.error({ err, path }, 'the list of desired policies is damaged and was set aside');
+  }
+}
+
+async function replaceFile(path: string, body: unknown): Promise<void> {
+  const temporary = `${path}.${process.pid}.tmp`;
+  await writeFile(temporary, `${JSON.stringify(body)}\n`, { mode: 0o600 });
+  await rename(temporary, path);
 }
 
 function nameOf({ kind, metadata: { namespace, name } }: PolicyManifest): PolicyName {

@@ -42,6 +42,8 @@ export interface PolicyManagerOptions {
 
 /** Rows that are compared with the kernel in one round of three seconds: about 0.1 s of one CPU. */
 const rowsPerRound = 50_000;
+/** A comparison makes way for a change that waits, but not for longer than this. */
+const longestUncomparedMs = 60_000;
 
 /**
  * Brings policies and pods into the kernel: compiles them, writes the tables, and keeps the programs at the pods' interfaces. Calls are done one
@@ -66,6 +68,9 @@ export class PolicyManager implements Disposable {
   #problem: string | null = null;
   #lastApplyMs: number | null = null;
   #round = 0;
+  #comparedAt = performance.now();
+  /** Calls that wait for their turn. */
+  #waiting = 0;
   #repaired = 0;
   #lastRepair: string | null = null;
   #queue: Promise<unknown> = Promise.resolve();
@@ -142,9 +147,9 @@ export class PolicyManager implements Disposable {
   /** Compares the kernel with what should be there and mends it. */
   reconcile(): Promise<void> {
     return this.#inTurn(async () => {
-      const every = Math.max(1, Math.ceil(this.#writer.rowCount / rowsPerRound));
+      const every = Math.max(1, Math.ceil(this.#writer.size / rowsPerRound));
       this.#round += 1;
-      if (this.#round % every === 0) await this.#writer.learn();
+      if (this.#round >= every) await this.#compare();
       const problem = this.#problem;
       const change = await this.#bring().catch((err: unknown) => {
         if (this.#problem !== problem) this.#log.error({ err }, 'policy could not be compared with the kernel');
@@ -158,6 +163,16 @@ export class PolicyManager implements Disposable {
       }
       await this.#forgetOthers();
     });
+  }
+
+  /** Where somebody else changed the tables, forgets what was known of them, so that they are written again. */
+  async #compare(): Promise<void> {
+    const overdue = performance.now() - this.#comparedAt > longestUncomparedMs;
+    const differs = await this.#writer.differs(() => !overdue && this.#waiting > 0);
+    if (differs === null) return;
+    this.#round = 0;
+    this.#comparedAt = performance.now();
+    if (differs) await this.#writer.learn();
   }
 
   /** What others took away and was put back, since this process started. */
@@ -341,7 +356,11 @@ export class PolicyManager implements Disposable {
   }
 
   #inTurn<T>(task: () => Promise<T>): Promise<T> {
-    const result = this.#queue.then(task);
+    this.#waiting += 1;
+    const result = this.#queue.then(() => {
+      this.#waiting -= 1;
+      return task();
+    });
     this.#queue = result.catch(() => undefined);
     return result;
   }

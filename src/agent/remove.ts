@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { removeTestLeftovers } from '../accelerate/test-program.ts';
 import { detachPinned, pinsAt, removePins } from '../redirect/ebpf/pins.ts';
 import type { AgentConfig } from './config.ts';
+import { operatorPath } from './desired-policies.ts';
 import { assertNotRunning } from './running.ts';
 
 /**
@@ -15,7 +16,8 @@ export async function removeEverything(config: AgentConfig): Promise<void> {
   await detachPinned(pins);
   await removePins(pins);
   await removeTestLeftovers(config.cgroup);
-  for (const file of [config.state, config.policyState, config.accelerationFile, config.socket]) await rm(file, { force: true });
+  for (const file of [config.state, config.policyState, operatorPath(config.policyState), config.accelerationFile, config.socket])
+    await rm(file, { force: true });
   // Both are ours alone, unless a lab of this name, or another instance, still has files there.
   const folder = dirname(config.state);
   for (const path of [folder, dirname(folder)]) await rmdir(path).catch(() => undefined);

@@ -1,3 +1,4 @@
+import type { IpcacheKey } from '../abi/gen/index.ts';
 import type { Pace } from '../base/pace.ts';
 import { formatCidr } from '../pods/address.ts';
 import type { CompiledPolicy } from '../policy/types.ts';
@@ -17,24 +18,51 @@ export class IpcacheTable {
   /** The list that was last brought in: the same list again needs no look at its entries. */
   #list: CompiledPolicy['ipcache'] | null = null;
 
+  /** A comparison that was left off. */
+  #walk: { readonly entries: ReturnType<DataPlaneMaps['ipcache']['entries']>; count: number } | null = null;
+
   constructor(map: DataPlaneMaps['ipcache']) {
     this.#map = map;
   }
 
+  /** How many entries there are. */
+  get count(): number {
+    return this.#known.size;
+  }
+
   async learn(pace: Pace): Promise<void> {
     const known = new Map<string, number>();
-    for (const [{ prefixlen, family, addr }, { identity }] of this.#map.entries()) {
-      const address = family === 4 ? addr.subarray(12) : addr;
-      known.set(formatCidr({ family: family === 4 ? 4 : 6, address, prefix: prefixlen - keyBits[family === 4 ? 4 : 6] }), identity);
+    for (const [key, { identity }] of this.#map.entries()) {
+      known.set(prefixOf(key), identity);
       if (pace.isDue) await pace.rest();
     }
     this.#known = known;
     this.#list = null;
+    this.#walk = null;
+  }
+
+  /** Whether the table holds something else than was written; null: `stop` said to leave off. The next call goes on there, unless something was written. */
+  async differs(pace: Pace, stop: () => boolean): Promise<boolean | null> {
+    const walk = this.#walk ?? { entries: this.#map.entries(), count: 0 };
+    this.#walk = walk;
+    for (let next = walk.entries.next(); next.done !== true; next = walk.entries.next()) {
+      const [key, { identity }] = next.value;
+      walk.count += 1;
+      if (this.#known.get(prefixOf(key)) !== identity) {
+        this.#walk = null;
+        return true;
+      }
+      if (pace.isDue) await pace.rest();
+      if (stop()) return null;
+    }
+    this.#walk = null;
+    return walk.count !== this.#known.size;
   }
 
   /** Writes what is new or has another identity, then removes what is not listed. @throws SysError ENOSPC; RangeError */
   async bring(list: CompiledPolicy['ipcache'], pace: Pace): Promise<TableCounts> {
     if (list === this.#list) return { written: 0, removed: 0 };
+    this.#walk = null;
     const changed = list.filter(({ prefix, identity }) => this.#known.get(prefix) !== identity);
     for (let at = 0; at < changed.length; at += chunk) {
       const part = changed.slice(at, at + chunk);
@@ -57,4 +85,9 @@ export class IpcacheTable {
     const listed = new Set(list.map(({ prefix }) => prefix));
     return [...this.#known.keys()].filter((prefix) => !listed.has(prefix));
   }
+}
+
+function prefixOf({ prefixlen, family, addr }: IpcacheKey): string {
+  const version = family === 4 ? 4 : 6;
+  return formatCidr({ family: version, address: version === 4 ? addr.subarray(12) : addr, prefix: prefixlen - keyBits[version] });
 }

@@ -29,6 +29,7 @@ export class PolicyRows {
   #gone: RowKey[] = [];
   /** Policies that nobody will look for. */
   #old: Present[] = [];
+  readonly #prints = new WeakMap<readonly PolicyRow[], Fingerprint>();
   /** New policies that add() has begun to write. */
   #unfinished: Present[] = [];
 
@@ -68,6 +69,37 @@ export class PolicyRows {
       if (pace.isDue) await pace.rest();
     }
     this.#next = Math.max(0, ...this.#left.keys()) + 1;
+  }
+
+  /** Whether the table holds something else than was written; null: `stop` said to leave off. */
+  async differs(pace: Pace, stop: () => boolean): Promise<boolean | null> {
+    if (this.#left.size + this.#gone.length + this.#old.length > 0) return true;
+    const found = new Map<number, Fingerprint>();
+    for (const [key, value] of this.#map.bytes()) {
+      const number = key.readUInt32LE(4);
+      const print = found.get(number) ?? new Fingerprint();
+      print.add(key, value);
+      found.set(number, print);
+      if (pace.isDue) await pace.rest();
+      if (stop()) return null;
+    }
+    let known = 0;
+    for (const { number, rows } of this.#present.values()) {
+      if (rows.length === 0) continue;
+      known += 1;
+      const print = found.get(number);
+      if (print?.count !== rows.length || !print.equals(this.#printOf(rows))) return true;
+      if (pace.isDue) await pace.rest();
+      if (stop()) return null;
+    }
+    return known !== found.size;
+  }
+
+  /** Rows do not change once they are compiled. */
+  #printOf(rows: readonly PolicyRow[]): Fingerprint {
+    const print = this.#prints.get(rows) ?? printOf(rows);
+    this.#prints.set(rows, print);
+    return print;
   }
 
   /**

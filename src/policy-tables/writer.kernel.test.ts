@@ -71,17 +71,17 @@ const rowsOf = (policy: number) =>
     .map(([key, value]) => `${key.prefixlen} ${key.peer} ${key.protocol} ${key.dport} ${value.tiers[1]?.precedence}`)
     .sort();
 
-describe('PolicyTableWriter.apply()', () => {
-  const base = compiled(
-    { 1: [row(0, 0, 1), row(300, 80), row(301, 80)] },
-    [subject(257, 1)],
-    [
-      { prefix: '10.0.0.3/32', identity: 300 },
-      { prefix: 'fd00::/64', identity: 301 },
-      { prefix: '0.0.0.0/0', identity: 9 },
-    ],
-  );
+const base = compiled(
+  { 1: [row(0, 0, 1), row(300, 80), row(301, 80)] },
+  [subject(257, 1)],
+  [
+    { prefix: '10.0.0.3/32', identity: 300 },
+    { prefix: 'fd00::/64', identity: 301 },
+    { prefix: '0.0.0.0/0', identity: 9 },
+  ],
+);
 
+describe('PolicyTableWriter.apply()', () => {
   it('writes rows, subjects, addresses and endpoints as the programs read them', async () => {
     const change = await writer.apply(base, [endpoint(5n, 257, { audit: true, forwards: true })]);
     expect(change).toMatchObject({
@@ -191,5 +191,58 @@ describe('PolicyTableWriter.apply()', () => {
     await expect(writer.apply(base, [endpoint(5n, 257, { addresses: ['10.0.0.2', '10.0.0.4'] })])).rejects.toThrow('two addresses');
     await expect(writer.apply(base, [endpoint(5n, 257, { addresses: ['pod'] })])).rejects.toThrow('no address: pod');
     expect(maps.policy.count()).toBe(0);
+  });
+});
+
+describe('PolicyTableWriter.differs()', () => {
+  const never = () => false;
+
+  it('is true before anything was written, and false when nobody else changed the tables', async () => {
+    expect(await writer.differs(never)).toBe(true);
+    await writer.apply(base, [endpoint(5n, 257)]);
+    expect(await writer.differs(never)).toBe(false);
+    await writer.apply(compiled({ 2: [row(0, 0, 1), row(302, 90)] }, [subject(257, 2)], base.ipcache.slice(1)), [endpoint(5n, 257)]);
+    expect(await writer.differs(never)).toBe(false);
+  });
+
+  const first = <K>(map: { keys(): Iterable<K> }): K => {
+    for (const key of map.keys()) return key;
+    throw new Error('the table is empty');
+  };
+  it.each<readonly [string, () => unknown]>([
+    ['a row is gone', () => maps.policy.delete(first(maps.policy))],
+    ['a row is changed', () => maps.policy.set(first(maps.policy), { tiers: [1, 2, 3].map((rule) => ({ precedence: 3, rule })) })],
+    ['an address is gone', () => maps.ipcache.delete(first(maps.ipcache))],
+    ['an address has another identity', () => maps.ipcache.set(first(maps.ipcache), { identity: 999 })],
+    ['a subject is gone', () => maps.subjects.delete(257)],
+    ['a subject is new', () => maps.subjects.set(258, { policy: 1, flags: 1 })],
+    ['a pod is gone', () => maps.endpoints.delete(5n)],
+  ])('is true when %s, until it is learned and written again', async (_what, act) => {
+    await writer.apply(base, [endpoint(5n, 257)]);
+    act();
+    expect(await writer.differs(never)).toBe(true);
+    await writer.learn();
+    await writer.apply(base, [endpoint(5n, 257)]);
+    expect(await writer.differs(never)).toBe(false);
+  });
+
+  it('leaves off when it is told to, and goes on with the addresses where it was', async () => {
+    const ipcache = Array.from({ length: 20 }, (_, index) => ({ prefix: `10.1.0.${index}/32`, identity: 300 }));
+    await writer.apply({ ...base, ipcache }, []);
+    expect(await writer.differs(() => true)).toBeNull();
+    const rows = maps.policy.count();
+    let looks = 0;
+    // past the rows, whose policies are looked at once more, and five addresses
+    const stop = () => ++looks > rows + base.rows.size + 5;
+    expect(await writer.differs(stop)).toBeNull();
+    looks = 0;
+    let more = 0;
+    expect(
+      await writer.differs(() => {
+        more += 1;
+        return false;
+      }),
+    ).toBe(false);
+    expect(more).toBeLessThan(rows + base.rows.size + ipcache.length);
   });
 });
