@@ -65,6 +65,17 @@ test('concernsOf() is empty when everything hangs, fits and counts no failure', 
   expect(concernsOf(fine)).toEqual([]);
 });
 
+test('concernsOf() says that policies are invalid or do not hold', () => {
+  const policies = { ...well.policies, count: 3, invalid: 2, problem: 'the table mr_policy is full' };
+  expect(concernsOf({ ...well, policies })).toEqual([
+    'policies do not hold as they were asked for, those before do: the table mr_policy is full',
+    '2 policies are invalid and not enforced: millrace policy list --instance test',
+  ]);
+  expect(concernsOf({ ...well, policies: { ...well.policies, invalid: 1 } })).toEqual([
+    '1 policy is invalid and not enforced: millrace policy list --instance test',
+  ]);
+});
+
 test('concernsOf() names the pod of every problem', () => {
   expect(concernsOf({ ...well, pods: [pod] })).toEqual(['demo/web: first', 'demo/web: second']);
 });

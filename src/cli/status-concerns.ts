@@ -26,8 +26,20 @@ export function concernsOf(status: AgentStatus): readonly string[] {
     ...Object.entries(errorCounters)
       .filter(([name]) => (status.counters[name] ?? 0) > 0)
       .map(([name, meaning]) => `${name} ${status.counters[name]}: ${meaning}`),
+    ...policyConcerns(status),
     ...(isRefused(status.acceleration) ? [`acceleration was asked for and is off: ${status.acceleration.reason}`] : []),
     ...(status.lostEvents > 0 ? [`${status.lostEvents} events lost: its log is not complete`] : []),
+  ];
+}
+
+function policyConcerns({ instance, policies: { invalid, problem } }: AgentStatus): readonly string[] {
+  return [
+    ...(problem === null ? [] : [`policies do not hold as they were asked for, those before do: ${problem}`]),
+    ...(invalid === 0
+      ? []
+      : [
+          `${invalid === 1 ? '1 policy is' : `${invalid} policies are`} invalid and not enforced: millrace policy list --instance ${instance}`,
+        ]),
   ];
 }
 

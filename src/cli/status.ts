@@ -29,6 +29,7 @@ function describe(status: AgentStatus): string {
     `redirecting ${status.readyAfterMs} ms after its start, ${status.adopted ? 'took over the pins of an earlier agent' : 'nothing was pinned before it'}\n`,
     `redirectMode auto is ${status.redirectMode.backend}: ${status.redirectMode.reason}\n`,
     `${accelerationText(status.acceleration)}\n`,
+    policyText(status.policies),
     `cgroup ${status.cgroup}\npins ${status.pins} (layout ${status.abiVersion})\n`,
     `drift repaired ${status.drift.repaired}${status.drift.last === null ? '' : `, last: ${status.drift.last}`}; events lost ${status.lostEvents}\n`,
     concerns.length === 0 ? 'nothing needs attention\n\n' : `needs attention:\n${concerns.map((line) => `  ${line}\n`).join('')}\n`,
@@ -72,4 +73,9 @@ function describe(status: AgentStatus): string {
           ]),
         ]),
   ].join('');
+}
+
+function policyText({ count, identities, rows, lastApplyMs }: AgentStatus['policies']): string {
+  const change = lastApplyMs === null ? 'no change yet' : `the last change took ${lastApplyMs.toFixed(1)} ms`;
+  return `policies ${count}, for ${identities} identities in ${rows} rows; ${change}\n`;
 }
