@@ -14,6 +14,7 @@ export default defineConfig({
           include: ['src/**/*.test.ts', 'tools/**/*.test.ts', 'bench/**/*.test.ts', 'test/support/**/*.test.ts'],
           exclude: ['**/*.kernel.test.ts', '**/node_modules/**'],
           pool: 'forks',
+          testTimeout: 30_000,
           sequence: { groupOrder: 0 },
         },
       },
