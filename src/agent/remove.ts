@@ -16,9 +16,10 @@ export async function removeEverything(config: AgentConfig): Promise<void> {
   await detachPinned(pins);
   await removePins(pins);
   await removeTestLeftovers(config.cgroup);
-  for (const file of [config.state, config.policyState, operatorPath(config.policyState), config.accelerationFile, config.socket])
+  const { state, policyState, accelerationFile, socket, flows } = config;
+  for (const file of [state, policyState, operatorPath(policyState), accelerationFile, socket, flows.hubbleSocket])
     await rm(file, { force: true });
   // Both are ours alone, unless a lab of this name, or another instance, still has files there.
-  const folder = dirname(config.state);
+  const folder = dirname(state);
   for (const path of [folder, dirname(folder)]) await rmdir(path).catch(() => undefined);
 }
