@@ -70,7 +70,7 @@ export async function runFlowStorm({ seconds, perSecond, flowLimit }: FlowStormO
   const usedBefore = processorSeconds(agent.pid);
   const started = performance.now();
   const place = { cgroup: instance.cgroup, netns: network.pod.path, uid: 0, cpu: null };
-  const flood = startPlaced(place, programs.path('syn-flood'), ['10.9.0.2', '10.9.0.1', '5432', String(perSecond), String(seconds)]);
+  const flood = startPlaced(place, programs.path('syn-flood'), ['10.9.0.2', '198.51.100.9', '5432', String(perSecond), String(seconds)]);
   const over = outputOf(flood, 'the flood');
   const latencies = await askUntil(over, paths.hubbleSocket);
   const sent = Number((await over).toString().trim());

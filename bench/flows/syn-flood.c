@@ -3,7 +3,6 @@
  * syn-flood SOURCE DESTINATION PORT PER_SECOND SECONDS: first packets of TCP connections from ever other ports, by a raw socket, at an even pace.
  * Prints how many the kernel took.
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/ip.h>
 #include <netinet/tcp.h>

@@ -28,6 +28,7 @@ export function concernsOf(status: AgentStatus): readonly string[] {
       .map(([name, meaning]) => `${name} ${status.counters[name]}: ${meaning}`),
     ...policyConcerns(status),
     ...(isRefused(status.acceleration) ? [`acceleration was asked for and is off: ${status.acceleration.reason}`] : []),
+    ...(status.flows.lost > 0 ? [`${status.flows.lost} flow events lost because the ring was full: millrace observe has gaps`] : []),
     ...(status.lostEvents > 0 ? [`${status.lostEvents} events lost: its log is not complete`] : []),
   ];
 }

@@ -32,6 +32,7 @@ function describe(status: AgentStatus): string {
     policyText(status.policies),
     `cgroup ${status.cgroup}\npins ${status.pins} (layout ${status.abiVersion})\n`,
     `drift repaired ${status.drift.repaired}${status.drift.last === null ? '' : `, last: ${status.drift.last}`}; events lost ${status.lostEvents}\n`,
+    flowsText(status.flows),
     concerns.length === 0 ? 'nothing needs attention\n\n' : `needs attention:\n${concerns.map((line) => `  ${line}\n`).join('')}\n`,
     formatTable(status.pods, [
       { title: 'POD', value: (pod) => pod.name },
@@ -78,4 +79,9 @@ function describe(status: AgentStatus): string {
 function policyText({ count, identities, rows, lastApplyMs }: AgentStatus['policies']): string {
   const change = lastApplyMs === null ? 'no change yet' : `the last change took ${lastApplyMs.toFixed(1)} ms`;
   return `policies ${count}, for ${identities} identities in ${rows} rows; ${change}\n`;
+}
+
+function flowsText({ socket, address, metrics, emitted, delivered, lost, suppressed }: AgentStatus['flows']): string {
+  const places = [`unix://${socket}`, ...(address === null ? [] : [address]), ...(metrics === null ? [] : [`metrics on ${metrics}`])];
+  return `flows on ${places.join(', ')}; events emitted ${emitted}, delivered ${delivered}, lost ${lost}, kept back ${suppressed}\n`;
 }
