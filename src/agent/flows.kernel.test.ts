@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AgentInstance, AgentProcess } from '../../test/support/agent-process.ts';
@@ -17,6 +17,7 @@ const cleanup = new Cleanup();
 let instance: AgentInstance;
 let network: PodNetwork;
 let agent: AgentProcess;
+let accessLog: string;
 
 beforeAll(async () => {
   instance = cleanup.use(createAgentInstance());
@@ -27,7 +28,7 @@ beforeAll(async () => {
   agent = instance.start(['--connections', 'on', '--hubble-listen', '127.0.0.1:0', '--metrics-listen', '127.0.0.1:0']);
   await agent.ready();
   moveToCgroup(instance.cgroup, process.pid);
-  const log = join(network.pod.path, '..', 'none');
+  accessLog = join(instancePaths(instance.name).run, 'proxy.log');
   await agent.client.enrol({
     name: 'test/pod',
     netns: network.pod.path,
@@ -36,7 +37,7 @@ beforeAll(async () => {
     uidMap: null,
     meshed: true,
     backend: 'sk_lookup',
-    accessLog: log,
+    accessLog,
   });
 });
 
@@ -77,5 +78,42 @@ describe('flows of an agent', () => {
         '5 10.9.0.2 203.0.113.7:8080 15001 Connection opened through the proxy',
         expect.stringMatching(/^5 .* Connection closed through the proxy: 0 bytes sent, \d+ bytes received$/),
       ]);
+  });
+
+  it('are served by TCP, too, with names of DNS and HTTP messages, and counted for Prometheus', async () => {
+    const place = (address: string, port: number) => ({ address, port });
+    const exchange = {
+      timeMs: Date.now(),
+      latencyMs: 1,
+      transport: 'UDP',
+      client: place('10.9.0.2', 4000),
+      server: place('10.9.0.1', 53),
+      query: 'db.example.',
+      type: 'A',
+      code: 0,
+      addresses: ['203.0.113.9'],
+      names: [],
+      types: ['A'],
+      ttl: 30,
+    } as const;
+    await agent.client.reportDns({ exchanges: [exchange], skipped: 2 });
+    const line = (client: string, path: string) =>
+      `[2026-01-02T03:04:05.600Z] "GET ${path} HTTP/1.1" 200 - via_upstream - "-" 0 32 5 4 "-" "curl" "1" "db" "10.9.0.1:80" outbound|80||db 10.9.0.2:5 10.9.0.1:80 ${client}:4001 - default "-"\n`;
+    appendFileSync(accessLog, line('10.9.0.2', '/own') + line('192.0.2.9', '/forged'));
+    const { address, metrics } = (await agent.client.status()).flows;
+    const client = hubbleClient(address ?? '', null);
+    const told = async (): Promise<readonly string[]> => {
+      const found: string[] = [];
+      for await (const { responseTypes } of client.getFlows({ number: 100n, whitelist: [{ eventType: [{ type: 129 }] }] })) {
+        if (responseTypes.case === 'flow') found.push(`${responseTypes.value.source?.podName} ${responseTypes.value.Summary}`);
+        if (responseTypes.case === 'lostEvents') found.push(`${responseTypes.value.numEventsLost} lost`);
+      }
+      return found;
+    };
+    await expect.poll(told).toEqual(expect.arrayContaining(['pod DNS Query db.example. A', '4 lost', 'pod HTTP/1.1 GET http://db/own']));
+    expect((await told()).filter((text) => text.includes('forged'))).toEqual([]);
+    const scraped = await (await fetch(`http://${metrics}/metrics`)).text();
+    expect(scraped).toContain('hubble_dns_queries_total{rcode="",qtypes="A",ips_returned="0"} 1');
+    expect(scraped).toContain('hubble_http_requests_total{method="GET",protocol="HTTP/1.1",status="200",reporter="client"} 1');
   });
 });
