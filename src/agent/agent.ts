@@ -60,6 +60,7 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
   await policy.start();
   const services = new ServiceWriter(plane.maps);
   const { flows: flowOptions } = config;
+  policy.onApplied((seconds) => flows.metrics.policyApplied(seconds));
   const readyAfterMs = Math.round(performance.now());
   const { openAgentFlows } = await flowsModule;
   const flows = cleanup.use(

@@ -100,6 +100,7 @@ describe('flows of an agent', () => {
     const line = (client: string, path: string) =>
       `[2026-01-02T03:04:05.600Z] "GET ${path} HTTP/1.1" 200 - via_upstream - "-" 0 32 5 4 "-" "curl" "1" "db" "10.9.0.1:80" outbound|80||db 10.9.0.2:5 10.9.0.1:80 ${client}:4001 - default "-"\n`;
     appendFileSync(accessLog, line('10.9.0.2', '/own') + line('192.0.2.9', '/forged'));
+    await agent.client.applyPolicies([]);
     const { address, metrics } = (await agent.client.status()).flows;
     const client = hubbleClient(address ?? '', null);
     const told = async (): Promise<readonly string[]> => {
@@ -113,6 +114,7 @@ describe('flows of an agent', () => {
     await expect.poll(told).toEqual(expect.arrayContaining(['pod DNS Query db.example. A', '4 lost', 'pod HTTP/1.1 GET http://db/own']));
     expect((await told()).filter((text) => text.includes('forged'))).toEqual([]);
     const scraped = await (await fetch(`http://${metrics}/metrics`)).text();
+    expect(scraped).toMatch(/^millrace_policy_apply_seconds_count 1$/m);
     expect(scraped).toContain('hubble_dns_queries_total{rcode="",qtypes="A",ips_returned="0"} 1');
     expect(scraped).toContain('hubble_http_requests_total{method="GET",protocol="HTTP/1.1",status="200",reporter="client"} 1');
   });

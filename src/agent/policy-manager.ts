@@ -67,6 +67,7 @@ export class PolicyManager implements Disposable {
   #started = false;
   #problem: string | null = null;
   #lastApplyMs: number | null = null;
+  #onApplied: (seconds: number) => void = () => {};
   #round = 0;
   #comparedAt = performance.now();
   /** Calls that wait for their turn. */
@@ -185,6 +186,11 @@ export class PolicyManager implements Disposable {
     return this.#held;
   }
 
+  /** Calls back after each change with how long it took until the kernel judged by it. */
+  onApplied(callback: (seconds: number) => void): void {
+    this.#onApplied = callback;
+  }
+
   /** The name of one of the node's interfaces, also of one that is gone; empty where there was none. */
   interfaceName(index: number): string {
     return this.#interfaceNames.nameOf(index);
@@ -262,6 +268,7 @@ export class PolicyManager implements Disposable {
         if (this.#started) await this.#bring();
         const milliseconds = performance.now() - started;
         this.#lastApplyMs = milliseconds;
+        this.#onApplied(milliseconds / 1000);
         this.#log.info({ count: this.#desired.policies().length, durationMs: Math.round(milliseconds) }, 'policy holds');
         return { outcomes, milliseconds };
       } finally {
