@@ -102,9 +102,11 @@ export async function runFlowStorm({ seconds, perSecond, flowLimit }: FlowStormO
 /** Asks for the newest drops again and again; how long each answer took. @throws Error when one does not name them */
 async function askUntil(over: Promise<unknown>, socket: string): Promise<readonly number[]> {
   let running = true;
-  void over.finally(() => {
+  const stop = (): void => {
     running = false;
-  });
+  };
+  // whoever awaits it is told of its failure
+  void over.then(stop, stop);
   const hubble = hubbleClient(`unix://${socket}`, null);
   const latencies: number[] = [];
   await sleep(500);
