@@ -33,6 +33,9 @@ export async function startFlowServer(
     listen: { unixSocket, ...(tcp === undefined ? {} : { tcp }) },
     log: silentLogger,
     ...rest,
+  }).catch(async (error: unknown) => {
+    await rm(folder, { recursive: true });
+    throw error;
   });
   return {
     service,
