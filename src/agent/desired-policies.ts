@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { PolicyOutcome, PolicySurroundings, PolicyUpdate } from '../api/policy-types.ts';
+import { UserError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { PolicyManifest } from '../manifests/types.ts';
 import type { PolicyNamespace, PolicyNode, PolicyPod, PolicyService } from '../policy/types.ts';
@@ -23,19 +25,28 @@ export class DesiredPolicies {
   #surroundings: Surroundings = nothing;
   /** Whether the list is on disk, which is large and seldom changes. */
   #saved = false;
+  /** Files that were damaged, and whose content nobody has said anew. */
+  readonly #lost = new Set<string>();
 
   private constructor(path: string) {
     this.#path = path;
   }
 
-  /** Reads the files, one for the list and one for an operator's own; a missing one is an empty wish, a damaged one is set aside as `.damaged` and reported. */
+  /** Reads the files, one for the list and one for an operator's own; a missing one is an empty wish, a damaged one is set aside as `.damaged`, reported, and `lost`. */
   static async open(path: string, log: Logger): Promise<DesiredPolicies> {
     const desired = new DesiredPolicies(path);
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await restore(path, log, (body) => desired.replace(parsePolicyUpdate(body)));
+    const take = { [path]: takeList, [operatorPath(path)]: takeOwn };
+    for (const [file, of] of Object.entries(take)) {
+      if (!(await restore(file, log, (body) => of(desired, body)))) desired.#lost.add(file);
+    }
     desired.#saved = true;
-    await restore(operatorPath(path), log, (body) => desired.put(parsePolicies({ policies: body })));
     return desired;
+  }
+
+  /** The damaged files whose policies are not known: what the kernel judges by is more than policies() says. */
+  get lost(): readonly string[] {
+    return [...this.#lost];
   }
 
   get surroundings(): Surroundings {
@@ -53,6 +64,7 @@ export class DesiredPolicies {
   /** Takes the whole list in the place of the one before. */
   replace(update: PolicyUpdate): readonly PolicyOutcome[] {
     const before = this.#listed;
+    this.#lost.delete(this.#path);
     this.#listed = new Map(same(before.values(), update.policies).map((manifest) => [keyOf(manifest), manifest]));
     const now = this.#surroundings;
     this.#surroundings = {
@@ -68,6 +80,7 @@ export class DesiredPolicies {
 
   /** Adds an operator's own, or changes them. */
   put(manifests: readonly PolicyManifest[]): readonly PolicyOutcome[] {
+    this.#lost.delete(operatorPath(this.#path));
     return manifests.map((manifest) => {
       const key = keyOf(manifest);
       const outcome = outcomeOf(this.#own.get(key), manifest);
@@ -87,13 +100,32 @@ export class DesiredPolicies {
   }
 
   async save(): Promise<void> {
-    if (!this.#saved) {
+    if (!this.#saved && !this.#lost.has(this.#path)) {
       const list: PolicyUpdate = { policies: [...this.#listed.values()], ...this.#surroundings };
       await replaceFile(this.#path, list);
       this.#saved = true;
     }
-    await replaceFile(operatorPath(this.#path), [...this.#own.values()]);
+    const own = operatorPath(this.#path);
+    if (!this.#lost.has(own)) await replaceFile(own, [...this.#own.values()]);
   }
+}
+
+/** Where a file is set aside that cannot be read. */
+export function damagedPath(path: string): string {
+  return `${path}.damaged`;
+}
+
+/** What the kernel judges by stays, and pods that it does not know are closed: fewer policies than were wished for would open pods. */
+export function lostError(path: string): UserError {
+  return new UserError(
+    'FILE_UNREADABLE',
+    `Cannot bring policy into the kernel because the file that keeps it is damaged: ${damagedPath(path)}`,
+    {
+      cure: path.endsWith('.operator.json')
+        ? 'What held before goes on to hold, and new pods are closed. Apply policies anew: then they are all that an operator wants.'
+        : 'What held before goes on to hold, and new pods are closed, until the lab or cluster sends its list again.',
+    },
+  );
 }
 
 /** Where an operator's own are: `policies.json` → `policies.operator.json`. */
@@ -101,24 +133,34 @@ export function operatorPath(path: string): string {
   return path.replace(/(\.json)?$/, '.operator.json');
 }
 
-/** A missing file is nothing; a damaged one is set aside and reported. */
-async function restore(path: string, log: Logger, take: (body: unknown) => unknown): Promise<void> {
+function takeList(desired: DesiredPolicies, body: unknown): void {
+  desired.replace(parsePolicyUpdate(body));
+}
+
+function takeOwn(desired: DesiredPolicies, body: unknown): void {
+  desired.put(parsePolicies({ policies: body }));
+}
+
+/** A missing file is nothing; a damaged one is set aside and reported. False for one that is damaged, or was and nothing came in its place. */
+async function restore(path: string, log: Logger, take: (body: unknown) => unknown): Promise<boolean> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
     throw error;
   });
-  if (text === null) return;
+  if (text === null) return !existsSync(damagedPath(path));
   try {
     take(JSON.parse(text));
+    return true;
   } catch (err) {
-    await rename(path, `${path}.damaged`);
+    await rename(path, damagedPath(path));
     log.error({ err, path }, 'the list of desired policies is damaged and was set aside');
+    return false;
   }
 }
 
 async function replaceFile(path: string, body: unknown): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`;
-  await writeFile(temporary, `${JSON.stringify(body)}\n`, { mode: 0o600 });
+  await writeFile(temporary, `${JSON.stringify(body)}\n`, { mode: 0o600, flush: true });
   await rename(temporary, path);
 }
 

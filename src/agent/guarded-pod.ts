@@ -12,6 +12,8 @@ export interface GuardedPod {
   readonly guard: PodGuard | null;
   /** Why they do not hang there. */
   readonly failure: string | null;
+  /** Addresses of its namespace that are not taken for its own. */
+  readonly foreign: readonly string[];
 }
 
 /** What the kernel judges by, and what it was made from. */
@@ -21,7 +23,9 @@ export interface HeldPolicy {
   readonly cluster: PolicyCluster;
 }
 
-/** Why policy does not hold at a pod, in words; null: it does, or nobody has looked yet. */
-export function problemOf({ guard, failure }: GuardedPod): string | null {
-  return failure ?? (guard === null ? null : guardProblem(guard));
+/** Why policy does not hold at a pod as it should, in words; null: it does, or nobody has looked yet. */
+export function problemOf({ guard, failure, foreign }: GuardedPod): string | null {
+  const problem = failure ?? (guard === null ? null : guardProblem(guard));
+  if (problem !== null || foreign.length === 0) return problem;
+  return `policy drops what the pod sends from ${foreign.join(', ')}, which it had not when it was enrolled: remove it and add it again where that is meant`;
 }

@@ -22,11 +22,13 @@ import { HostPrograms, PolicyTableWriter } from '../policy-tables/index.ts';
 import type { DataPlane } from '../redirect/ebpf/data-plane.ts';
 import { viewNetns } from '../redirect/ebpf/netns-view.ts';
 import type { DesiredPolicies } from './desired-policies.ts';
+import { lostError } from './desired-policies.ts';
 import type { EnrolledPod } from './enrolled-pod.ts';
 import type { GuardedPod, HeldPolicy } from './guarded-pod.ts';
 import { problemOf } from './guarded-pod.ts';
 import { InterfaceNames } from './interface-names.ts';
 import { livingCookies } from './living-namespaces.ts';
+import { addressesLeft, isOfOthers, ownAddresses } from './own-addresses.ts';
 import { overviewOf } from './policy-overview.ts';
 import { endpointOf, policyPodOf } from './policy-pod.ts';
 import type { PolicyName } from './policy-request.ts';
@@ -104,9 +106,10 @@ export class PolicyManager implements Disposable {
     return this.#inTurn(async () => {
       const { cookie } = pod.netns;
       const before = this.#pods.get(cookie);
-      const now = policyPodOf(pod);
+      const { addresses, foreign } = this.#addressesOf(pod, before);
+      const now = policyPodOf(pod, addresses);
       const known = before !== undefined && JSON.stringify(before.known) === JSON.stringify(now) ? before.known : now;
-      this.#pods.set(cookie, { pod, known, guard: before?.guard ?? null, failure: null });
+      this.#pods.set(cookie, { pod, known, guard: before?.guard ?? null, failure: null, foreign });
       if (!this.#started) return;
       await this.#bring().catch((err: unknown) => this.#log.error({ pod: pod.request.name, err }, 'policy of a pod could not be written'));
       await this.#guard(cookie, 'replace');
@@ -223,6 +226,8 @@ export class PolicyManager implements Disposable {
 
   /** Every policy and every pod that policy knows. */
   overview(): PolicyOverview {
+    const [lost] = this.#desired.lost;
+    if (lost !== undefined) throw lostError(lost);
     const problems = [...this.#pods.values()].flatMap((pod) => {
       const reason = problemOf(pod);
       return reason === null || pod.known === null ? [] : [{ pod: `${pod.known.namespace}/${pod.known.name}`, reason }];
@@ -257,7 +262,7 @@ export class PolicyManager implements Disposable {
   }
 
   get #hasPolicies(): boolean {
-    return this.#desired.policies().length > 0;
+    return this.#desired.policies().length + this.#desired.lost.length > 0;
   }
 
   #change(wish: () => readonly PolicyOutcome[]): Promise<PolicyChange> {
@@ -279,6 +284,12 @@ export class PolicyManager implements Disposable {
 
   /** Compiles everything and writes what differs. */
   async #bring(): Promise<PolicyTableChange> {
+    const [lost] = this.#desired.lost;
+    if (lost !== undefined) {
+      const error = lostError(lost);
+      this.#problem = error.message;
+      throw error;
+    }
     const policies = this.#desired.policies().map(({ manifest }) => this.#model.policyOf(manifest));
     const cluster = this.#cluster();
     try {
@@ -295,6 +306,18 @@ export class PolicyManager implements Disposable {
       if (error instanceof MillraceError && error.code === 'IDENTITIES_EXHAUSTED') this.#compiler = new PolicyCompiler();
       throw error;
     }
+  }
+
+  /** Which of the addresses in a pod's namespace are its own, and which are not. */
+  #addressesOf(
+    pod: EnrolledPod,
+    before: GuardedPod | undefined,
+  ): { readonly addresses: readonly string[]; readonly foreign: readonly string[] } {
+    const seen = pod.view.addresses.map(formatIp);
+    const known = before === undefined ? addressesLeft(this.#plane.maps, pod.netns.cookie, seen) : (before.known?.addresses ?? []);
+    const { pods, nodes } = this.#cluster();
+    const addresses = ownAddresses(seen, known, (address) => isOfOthers(address, pod.request.name, pods, nodes));
+    return { addresses, foreign: seen.filter((address) => !addresses.includes(address)) };
   }
 
   #identitiesIn({ endpoints }: CompiledPolicy): ReadonlyMap<string, number> {

@@ -1,4 +1,4 @@
-import { formatIp, parseIp } from '../pods/address.ts';
+import { parseIp } from '../pods/address.ts';
 import { protocolNumbers } from '../policy/protocols.ts';
 import type { PolicyPod } from '../policy/types.ts';
 import type { PodGuard, PolicyEndpoint } from '../policy-tables/index.ts';
@@ -17,9 +17,8 @@ export const policyAnnotations = {
 /** Where pods without a namespace of their own are. */
 const defaultNamespace = 'default';
 
-/** A pod as policy selects it; null while it has no address, which nobody can speak from or to. */
-export function policyPodOf({ request, view }: EnrolledPod): PolicyPod | null {
-  const addresses = view.addresses.map(formatIp);
+/** A pod as policy selects it, with the addresses that are its own; null while it has none, which nobody can speak from or to. */
+export function policyPodOf({ request }: EnrolledPod, addresses: readonly string[]): PolicyPod | null {
   if (addresses.length === 0) return null;
   const slash = request.name.indexOf('/');
   return {
@@ -51,7 +50,10 @@ export function endpointOf(pod: EnrolledPod, addresses: readonly string[], ident
 }
 
 /** Why policy is not, or not everywhere, enforced at a pod's interfaces; null: it is. */
-export function guardProblem(guard: Pick<PodGuard, 'interfaces' | 'unseen'>): string | null {
+export function guardProblem(guard: Pick<PodGuard, 'interfaces' | 'unseen' | 'moved'>): string | null {
+  if (guard.moved.length > 0) {
+    return `an interface was taken out of the pod: what comes through the node's interface ${guard.moved.join(', ')} is judged as the pod's`;
+  }
   if (guard.unseen.length > 0) {
     return `policy is not enforced on ${guard.unseen.join(', ')}: the other end is not in the node's network namespace, or is no veth or netkit`;
   }

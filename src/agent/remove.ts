@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { removeTestLeftovers } from '../accelerate/test-program.ts';
 import { detachPinned, pinsAt, removePins } from '../redirect/ebpf/pins.ts';
 import type { AgentConfig } from './config.ts';
-import { operatorPath } from './desired-policies.ts';
+import { damagedPath, operatorPath } from './desired-policies.ts';
 import { assertNotRunning } from './running.ts';
 
 /**
@@ -17,8 +17,8 @@ export async function removeEverything(config: AgentConfig): Promise<void> {
   await removePins(pins);
   await removeTestLeftovers(config.cgroup);
   const { state, policyState, accelerationFile, socket, flows } = config;
-  for (const file of [state, policyState, operatorPath(policyState), accelerationFile, socket, flows.hubbleSocket])
-    await rm(file, { force: true });
+  const policies = [policyState, operatorPath(policyState)].flatMap((file) => [file, damagedPath(file)]);
+  for (const file of [state, ...policies, accelerationFile, socket, flows.hubbleSocket]) await rm(file, { force: true });
   // Both are ours alone, unless a lab of this name, or another instance, still has files there.
   const folder = dirname(state);
   for (const path of [folder, dirname(folder)]) await rmdir(path).catch(() => undefined);

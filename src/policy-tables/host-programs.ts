@@ -4,8 +4,8 @@ import { inNetns, isSysError, Program } from '../kernel/index.ts';
 import { policyAttachments } from '../redirect/ebpf/attachments.ts';
 import type { DataPlaneMaps } from '../redirect/ebpf/maps.ts';
 import type { WantedLink } from '../redirect/ebpf/pinned-link.ts';
-import { ensureLink, removeLink } from '../redirect/ebpf/pinned-link.ts';
-import type { Pins } from '../redirect/ebpf/pins.ts';
+import { ensureLink, openIfThere, removeLink } from '../redirect/ebpf/pinned-link.ts';
+import type { Pins, PodLink } from '../redirect/ebpf/pins.ts';
 import { pinnedPolicyLinks } from '../redirect/ebpf/pins.ts';
 import type { HostInterface } from './host-interface.ts';
 import { findHostInterfaces } from './host-interface.ts';
@@ -15,6 +15,8 @@ export interface PodGuard {
   readonly interfaces: readonly HostInterface[];
   /** Interfaces of the pod that policy sees nothing of. */
   readonly unseen: readonly string[];
+  /** The node's ends, by index, of interfaces that were the pod's and are in another namespace now. They stay guarded. */
+  readonly moved: readonly number[];
   /** Programs that had to be attached anew. */
   readonly attached: readonly string[];
 }
@@ -60,8 +62,8 @@ export class HostPrograms {
         if (await ensureLink(link, mode).catch(tooOld)) attached.push(attachment.program);
       }
     }
-    await this.#remove(pod.cookie, wanted);
-    return { interfaces, unseen, attached };
+    const moved = await this.#remove(pod.cookie, wanted, 'moved');
+    return { interfaces, unseen, moved, attached };
   }
 
   /** Ends the enforcement at a pod's interfaces. */
@@ -75,16 +77,30 @@ export class HostPrograms {
     return new Set([...links.map(({ cookie }) => cookie), ...[...this.#maps.hostInterfaces.entries()].map(([, cookie]) => cookie)]);
   }
 
-  /** Links first: an interface that nobody knows is judged by nobody. */
-  async #remove(cookie: bigint, except: ReadonlySet<string>): Promise<void> {
+  /**
+   * Links first: an interface that nobody knows is judged by nobody. With `keep` those stay whose interface is still there and no other pod's: the pod
+   * may have moved its own end to a namespace that it made, to be judged by nobody. Returns their indices.
+   */
+  async #remove(cookie: bigint, except: ReadonlySet<string>, keep?: 'moved'): Promise<readonly number[]> {
     const kept = new Set<number | undefined>();
+    const moved = new Set<number>();
     for (const link of await pinnedPolicyLinks(this.#pins)) {
       if (link.cookie !== cookie) continue;
       if (except.has(link.path)) kept.add(link.interfaceIndex);
+      else if (keep === 'moved' && this.#isStillItsOwn(link)) moved.add(link.interfaceIndex ?? 0);
       else await removeLink(link.path);
     }
-    const stale = [...this.#maps.hostInterfaces.entries()].filter(([index, owner]) => owner === cookie && !kept.has(index));
+    const stale = [...this.#maps.hostInterfaces.entries()].filter(
+      ([index, owner]) => owner === cookie && !kept.has(index) && !moved.has(index),
+    );
     for (const [index] of stale) this.#maps.hostInterfaces.delete(index);
+    return [...moved];
+  }
+
+  #isStillItsOwn({ path, cookie, interfaceIndex }: PodLink): boolean {
+    if (interfaceIndex === undefined || this.#maps.hostInterfaces.get(interfaceIndex) !== cookie) return false;
+    using link = openIfThere(path);
+    return link !== null && hangsAt(link, interfaceIndex);
   }
 
   #wanted({ program, hook }: (typeof policyAttachments)[number], cookie: bigint, index: number): WantedLink {

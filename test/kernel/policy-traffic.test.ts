@@ -282,7 +282,12 @@ describe('HostPrograms', () => {
   it('finds the other end of every interface, pins two programs there, and mends what is gone', async () => {
     const guard = await host.guard(network.pod.handle, 'repair');
     const index = netnsInterfaces(network.outside.handle).get('eth0') ?? 0;
-    expect(guard).toEqual({ interfaces: [{ podName: 'eth0', podIndex: expect.any(Number) as number, index }], unseen: [], attached: [] });
+    expect(guard).toEqual({
+      interfaces: [{ podName: 'eth0', podIndex: expect.any(Number) as number, index }],
+      unseen: [],
+      moved: [],
+      attached: [],
+    });
     expect((await pinnedPolicyLinks(pins)).map(({ program }) => program).sort()).toEqual(['mr_policy_from_pod', 'mr_policy_to_pod']);
     // they are the node's, not the pod's
     expect(await pinnedPodLinks(pins)).toEqual([]);
