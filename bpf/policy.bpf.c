@@ -39,16 +39,59 @@ static __always_inline int mr_is_link_local(const struct mr_address *a)
 }
 
 /* A pod speaks for itself alone. */
-static __always_inline int mr_is_own_source(const struct mr_endpoint *endpoint,
-					    const struct mr_seen *p)
+static __always_inline int mr_is_own(const struct mr_endpoint *endpoint, __u8 family,
+				     const struct mr_address *a)
 {
-	struct mr_address own = mr_load(p->family == 4 ? endpoint->addr4 : endpoint->addr6);
+	struct mr_address own = mr_load(family == 4 ? endpoint->addr4 : endpoint->addr6);
 
 	if (endpoint->flags & MR_ENDPOINT_FORWARDS)
 		return 1;
-	return !mr_is_zero(&own) && own.word[0] == p->src.word[0] &&
-	       own.word[1] == p->src.word[1] && own.word[2] == p->src.word[2] &&
-	       own.word[3] == p->src.word[3];
+	return !mr_is_zero(&own) && own.word[0] == a->word[0] && own.word[1] == a->word[1] &&
+	       own.word[2] == a->word[2] && own.word[3] == a->word[3];
+}
+
+static __always_inline int mr_is_own_source(const struct mr_endpoint *endpoint,
+					    const struct mr_seen *p)
+{
+	return mr_is_own(endpoint, p->family, &p->src);
+}
+
+/* Where ARP has its sender's address, and a neighbour advertisement its target. */
+#define MR_ARP_SENDER 14
+#define MR_ADVERTISED 8
+
+/* Whether a pod tells its link that another's address is its own: neighbours on a bridge would believe it. */
+MR_ONCE int mr_claims_other(struct __sk_buff *skb, __u32 at, __u8 family,
+			    const struct mr_endpoint *endpoint)
+{
+	struct mr_address claimed = {};
+	__be32 sender = 0;
+
+	if (!endpoint)
+		return 1;
+	if (family == 4) {
+		if (bpf_skb_load_bytes(skb, at + MR_ARP_SENDER, &sender, sizeof(sender)))
+			return 1;
+		claimed = mr_mapped(sender);
+		return sender && !mr_is_own(endpoint, 4, &claimed);
+	}
+	if (bpf_skb_load_bytes(skb, at + MR_ADVERTISED, &claimed, sizeof(claimed)))
+		return 1;
+	return !mr_is_link_local(&claimed) && !mr_is_own(endpoint, 6, &claimed);
+}
+
+/* What a pod may tell its link without being asked who it is. Routers are others. */
+static __always_inline int mr_may_say(struct __sk_buff *skb, const struct mr_seen *p,
+				      const struct mr_endpoint *endpoint)
+{
+	__u8 type = p->icmp >> 8;
+
+	if (!mr_is_zero(&p->src) && !mr_is_link_local(&p->src) && !mr_is_own_source(endpoint, p))
+		return 0;
+	if (type == MR_ICMP6_ROUTER_ADVERTISEMENT)
+		return !!(endpoint->flags & MR_ENDPOINT_FORWARDS);
+	return type != MR_ICMP6_NEIGHBOUR_ADVERTISEMENT ||
+	       !mr_claims_other(skb, p->l4, 6, endpoint);
 }
 
 /* The right to speak of the connection that a packet belongs to, by whoever opened it. */
@@ -152,7 +195,8 @@ static __always_inline int mr_judge_flow(struct __sk_buff *skb, struct mr_judged
 
 	if (mr_is_icmp_error(&j->seen)) {
 		entry = mr_related(skb, j);
-		if (entry) {
+		/* its connection was just spoken on, and asked for again then; one that was not may have lost its right */
+		if (entry && entry->epoch == epoch) {
 			j->reason = MR_REASON_RELATED;
 			j->peer = entry->peer;
 			return mr_pass_packet(j, 1);
@@ -181,7 +225,8 @@ static __always_inline int mr_judge(struct __sk_buff *skb, __u8 direction)
 	j.flow_flags = MR_FLOW_REPLY_UNKNOWN;
 	endpoint = bpf_map_lookup_elem(&mr_endpoints, cookie);
 	result = mr_read_link(skb, &at, &ethertype);
-	if (!result && ethertype == ETH_P_ARP)
+	if (!result && ethertype == ETH_P_ARP &&
+	    (direction == MR_INGRESS || (endpoint && !mr_claims_other(skb, at, 4, endpoint))))
 		return TC_ACT_UNSPEC;
 	if (!endpoint)
 		return mr_drop_packet(&j, MR_DROP_NOT_READY);
@@ -190,6 +235,8 @@ static __always_inline int mr_judge(struct __sk_buff *skb, __u8 direction)
 	j.peer = MR_IDENTITY_UNKNOWN;
 	if (result)
 		return mr_end_unread(&j, result);
+	if (ethertype == ETH_P_ARP)
+		return mr_end_unread(&j, -MR_DROP_INVALID_SOURCE_IP);
 	if (ethertype == ETH_P_IP)
 		result = mr_read_ipv4(skb, &j.seen, at);
 	else if (ethertype == ETH_P_IPV6)
@@ -199,10 +246,10 @@ static __always_inline int mr_judge(struct __sk_buff *skb, __u8 direction)
 	if (result)
 		return mr_end_unread(&j, result);
 	result = mr_read_transport(skb, &j.seen);
-	if (!result && mr_is_link_talk(&j.seen) &&
-	    (direction == MR_INGRESS || mr_is_zero(&j.seen.src) || mr_is_link_local(&j.seen.src) ||
-	     mr_is_own_source(endpoint, &j.seen)))
-		return TC_ACT_UNSPEC;
+	if (!result && mr_is_link_talk(&j.seen))
+		return direction == MR_INGRESS || mr_may_say(skb, &j.seen, endpoint)
+			       ? TC_ACT_UNSPEC
+			       : mr_end_unread(&j, -MR_DROP_INVALID_SOURCE_IP);
 	if (direction == MR_EGRESS && !mr_is_own_source(endpoint, &j.seen))
 		return mr_end_unread(&j, -MR_DROP_INVALID_SOURCE_IP);
 	if (result)

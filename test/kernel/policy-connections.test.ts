@@ -256,6 +256,16 @@ describe('ICMP errors', () => {
     expect(error(3, inner4(4000), '10.0.0.22')).toBe('drop');
   });
 
+  it('come through no more when policy has changed since, until the connection was asked for again', () => {
+    send(syn);
+    enforce(kernel.maps, ['egress', 'ingress'], web);
+    expect(error(3, inner4(4000))).toBe('drop');
+    send(syn);
+    expect(error(3, inner4(4000))).toBe('pass');
+    enforce(kernel.maps, ['egress', 'ingress'], []);
+    expect([error(3, inner4(4000)), send(syn), error(3, inner4(4000))]).toEqual(['drop', 'drop', 'drop']);
+  });
+
   it('come through for IPv6, UDP and echo requests too, and go out for what came in', () => {
     kernel.run('egress', frame6({ next: UDP }, udp(4000, 53)));
     const about = (payload: Buffer, next: number) => ipv6({ next, length: 1400 }, payload);

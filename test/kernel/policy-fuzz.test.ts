@@ -136,13 +136,18 @@ const own = { 4: hexOf(pod.address4, 4), 6: hexOf(pod.address6, 6) } as const;
 function expected(frame: Buffer, way: Way, fragments: Map<string, boolean>): 'pass' | 'drop' | 'either' {
   const read = readFrame(frame);
   if (read.kind === 'unreadable') return 'drop';
-  if (read.kind === 'link') return way === 'ingress' || mayUseLink(read.src) ? 'pass' : 'drop';
+  if (read.kind === 'link') return way === 'ingress' || (mayUseLink(read.src) && mayClaim(read.claims)) ? 'pass' : 'drop';
   if (way === 'egress' && read.src !== own[read.family]) return 'drop';
   if (read.protocol === null) return fragments.get(read.fragment?.id ?? '') === true ? 'either' : 'drop';
   const passes = mayPass(read.protocol, read.port);
   if (read.fragment?.first === true) fragments.set(read.fragment.id, passes);
   if (passes) return 'pass';
   return read.about !== null && concernsAllowed(read) ? 'either' : 'drop';
+}
+
+/** Nobody else's address, and no router's part. */
+function mayClaim(claims: string | null): boolean {
+  return claims === null || claims === own[4] || claims === own[6] || claims === '00000000' || /^fe[89ab].{29}$/.test(claims);
 }
 
 /** Neighbours may speak as themselves, link-local or as nobody yet. */

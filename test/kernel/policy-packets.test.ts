@@ -60,6 +60,11 @@ const drop = (code: number) => [`drop ${code}`];
 const allowed = ['verdict 0', 'trace 3'];
 
 // what the pod sends; allowed are TCP 80, UDP 53, SCTP 9, echo requests and GRE
+const arp = (sender: string, tags: readonly number[] = []) =>
+  ethernet(0x806, Buffer.concat([Buffer.alloc(14), Buffer.from(sender, 'hex'), Buffer.alloc(10)]), tags);
+const advertisement = (src: string, target: string) =>
+  frame6({ next: ICMP6, hopLimit: 255, src }, icmp(136, 0, 0, Buffer.from(target, 'hex')));
+
 const sent: readonly (readonly [name: string, packet: Buffer, told: readonly string[]])[] = [
   ['TCP to an allowed port', frame4({ protocol: TCP }, tcp(4000, 80)), allowed],
   ['TCP to another port', frame4({ protocol: TCP }, tcp(4000, 81)), deniedBy(Drop.POLICY)],
@@ -80,6 +85,10 @@ const sent: readonly (readonly [name: string, packet: Buffer, told: readonly str
   ['TCP behind three VLAN tags', frame4({ protocol: TCP }, tcp(4000, 80), [12, 13, 14]), drop(Drop.UNKNOWN_L3)],
   ['a VLAN tag with nothing behind it', ethernet(0x8100, Buffer.alloc(2)), drop(Drop.INVALID_PACKET)],
   ['ARP', ethernet(0x806, Buffer.alloc(28)), []],
+  ['ARP for its own address', arp('0a000002'), []],
+  ["ARP for somebody else's address", arp('0a000009'), drop(Drop.INVALID_SOURCE_IP)],
+  ["ARP for somebody else's address behind a VLAN tag", arp('0a000009', [12]), drop(Drop.INVALID_SOURCE_IP)],
+  ['ARP that is cut off', ethernet(0x806, Buffer.alloc(10)), drop(Drop.INVALID_SOURCE_IP)],
   ['another protocol on Ethernet', ethernet(0x88cc, Buffer.alloc(40)), drop(Drop.UNKNOWN_L3)],
   ['MPLS', ethernet(0x8847, ipv4({ protocol: TCP }, tcp(4000, 80))), drop(Drop.UNKNOWN_L3)],
   ['TCP behind IPv4 options', frame4({ protocol: TCP, options: Buffer.from('0101010194040000', 'hex') }, tcp(4000, 80)), allowed],
@@ -159,6 +168,18 @@ const sent: readonly (readonly [name: string, packet: Buffer, told: readonly str
   ['duplicate address detection', frame6({ next: ICMP6, hopLimit: 255, src: '::' }, icmp(135, 0)), []],
   ['a router solicitation', frame6({ next: ICMP6, hopLimit: 255, src: 'fe80::2', dst: 'ff02::2' }, icmp(133, 0)), []],
   ['a neighbour advertisement from afar', frame6({ next: ICMP6, hopLimit: 254 }, icmp(136, 0)), deniedBy(Drop.POLICY)],
+  ['a neighbour advertisement', advertisement('fd00::2', 'fd000000000000000000000000000002'), []],
+  [
+    "a neighbour advertisement of somebody else's address",
+    advertisement('fd00::2', 'fd000000000000000000000000000009'),
+    drop(Drop.INVALID_SOURCE_IP),
+  ],
+  ['the same from a link-local address', advertisement('fe80::2', 'fd000000000000000000000000000009'), drop(Drop.INVALID_SOURCE_IP)],
+  [
+    'a router advertisement',
+    frame6({ next: ICMP6, hopLimit: 255, src: 'fe80::2', dst: 'ff02::1' }, icmp(134, 0)),
+    drop(Drop.INVALID_SOURCE_IP),
+  ],
   ['an IPv6 redirect', frame6({ next: ICMP6, hopLimit: 255 }, icmp(137, 0)), deniedBy(Drop.POLICY)],
   [
     'a listener report',

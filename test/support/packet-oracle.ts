@@ -3,8 +3,8 @@
  * plain; the fuzzer holds the programs against it.
  */
 export type Reading =
-  /** Not judged: it belongs to the link alone. `src` is null for ARP. */
-  | { readonly kind: 'link'; readonly src: string | null }
+  /** Not judged: it belongs to the link alone. `src` is null for ARP. `claims`: the address that it says is the sender's, or `router`. */
+  | { readonly kind: 'link'; readonly src: string | null; readonly claims: string | null }
   /** Must not pass: nobody can tell what it is. */
   | { readonly kind: 'unreadable'; readonly why: string }
   | ReadPacket;
@@ -34,7 +34,8 @@ export function readFrame(frame: Buffer): Reading {
     if (at + 2 > frame.length) return unreadable('no type');
     const type = frame.readUInt16BE(at);
     at += 2;
-    if (type === 0x806) return { kind: 'link', src: null };
+    if (type === 0x806)
+      return { kind: 'link', src: null, claims: at + 18 > frame.length ? 'nothing' : frame.toString('hex', at + 14, at + 18) };
     if (type === 0x800) return readIpv4(frame.subarray(at));
     if (type === 0x86dd) return readIpv6(frame.subarray(at));
     if ((type !== 0x8100 && type !== 0x88a8) || tags === 2) return unreadable('type');
@@ -132,7 +133,7 @@ function readTransport(
     if (bytes.length < 8) return unreadable('ICMP is cut off');
     const [type, code] = [bytes.readUInt8(0), bytes.readUInt8(1)];
     if (addresses.family === 6 && fragment === null && isLinkTalk(type, code, hopLimit) && !sawFragment)
-      return { kind: 'link', src: addresses.src };
+      return { kind: 'link', src: addresses.src, claims: type === 134 ? 'router' : type === 136 ? bytes.toString('hex', 8, 24) : null };
     const isError = addresses.family === 4 ? [3, 4, 11, 12].includes(type) : type >= 1 && type <= 4;
     return { ...packet, port: type << 8, about: isError ? bytes.subarray(8) : null };
   }
