@@ -39,8 +39,8 @@ static __always_inline int mr_is_link_local(const struct mr_address *a)
 }
 
 /* A pod speaks for itself alone. */
-static __always_inline int mr_is_own(const struct mr_endpoint *endpoint, __u8 family,
-				     const struct mr_address *a)
+static __always_inline int mr_is_own_address(const struct mr_endpoint *endpoint, __u8 family,
+					     const struct mr_address *a)
 {
 	struct mr_address own = mr_load(family == 4 ? endpoint->addr4 : endpoint->addr6);
 
@@ -53,7 +53,7 @@ static __always_inline int mr_is_own(const struct mr_endpoint *endpoint, __u8 fa
 static __always_inline int mr_is_own_source(const struct mr_endpoint *endpoint,
 					    const struct mr_seen *p)
 {
-	return mr_is_own(endpoint, p->family, &p->src);
+	return mr_is_own_address(endpoint, p->family, &p->src);
 }
 
 /* Where ARP has its sender's address, and a neighbour advertisement its target. */
@@ -73,11 +73,11 @@ MR_ONCE int mr_claims_other(struct __sk_buff *skb, __u32 at, __u8 family,
 		if (bpf_skb_load_bytes(skb, at + MR_ARP_SENDER, &sender, sizeof(sender)))
 			return 1;
 		claimed = mr_mapped(sender);
-		return sender && !mr_is_own(endpoint, 4, &claimed);
+		return sender && !mr_is_own_address(endpoint, 4, &claimed);
 	}
 	if (bpf_skb_load_bytes(skb, at + MR_ADVERTISED, &claimed, sizeof(claimed)))
 		return 1;
-	return !mr_is_link_local(&claimed) && !mr_is_own(endpoint, 6, &claimed);
+	return !mr_is_link_local(&claimed) && !mr_is_own_address(endpoint, 6, &claimed);
 }
 
 /* What a pod may tell its link without being asked who it is. Routers are others. */

@@ -7,6 +7,12 @@ const columns = [
 ] as const;
 
 describe('formatTable()', () => {
+  it('lets no cell speak to the terminal or begin a line', () => {
+    expect(formatTable([{ name: 'a\u001b[31m\nb\u009b2J', count: 1 }], columns)).toBe(
+      'NAME                   COUNT\na\\x1b[31m\\x0ab\\x9b2J       1\n',
+    );
+  });
+
   it('makes each column as wide as its widest cell', () => {
     expect(
       formatTable(

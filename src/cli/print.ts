@@ -21,7 +21,7 @@ export interface Column<Row> {
 
 /** Rows under their titles, columns three spaces apart; ends with a line feed. Without rows only the titles. */
 export function formatTable<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
-  const cells = [columns.map((column) => column.title), ...rows.map((row) => columns.map((column) => column.value(row)))];
+  const cells = [columns.map((column) => column.title), ...rows.map((row) => columns.map((column) => harmless(column.value(row))))];
   const widths = columns.map((_, index) => Math.max(...cells.map((line) => width(line[index] ?? ''))));
   const lines = cells.map((line) =>
     line
@@ -33,6 +33,11 @@ export function formatTable<Row>(rows: readonly Row[], columns: readonly Column<
       .trimEnd(),
   );
   return `${lines.join('\n')}\n`;
+}
+
+/** What others named may not speak to the terminal, nor begin a line. */
+function harmless(text: string): string {
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
 function width(text: string): number {

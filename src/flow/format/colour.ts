@@ -29,7 +29,7 @@ export const coloured: Painter = {
   good: paint(colours.green),
   bad: paint(colours.red),
   noted: paint(colours.yellow),
-  escape: (text) => text.replace(/\u001b(?:\[[0-9;]*m)?|\r/g, (found) => (known.includes(found) ? found : escapeAll(found))),
+  escape: (text) => text.replace(/\u001b(?:\[[0-9;]*m)?|[\r\u0080-\u009f]/g, (found) => (known.includes(found) ? found : escapeAll(found))),
 };
 
 const same = (text: string): string => text;
@@ -41,6 +41,10 @@ function paint(colour: string): (text: string) => string {
   return (text) => colour + text + reset;
 }
 
+/** As Hubble does, and for the one-character forms of escape sequences (U+009B), which some terminals obey. */
 function escapeAll(text: string): string {
-  return text.replaceAll('\u001b', '^[').replaceAll('\r', '\\r');
+  return text
+    .replaceAll('\u001b', '^[')
+    .replaceAll('\r', '\\r')
+    .replace(/[\u0080-\u009f]/g, (control) => `\\x${control.charCodeAt(0).toString(16)}`);
 }
