@@ -53,6 +53,12 @@ export class DesiredPolicies {
     return this.#surroundings;
   }
 
+  /** Throws UserError FILE_UNREADABLE where a file is lost. */
+  assertWhole(): void {
+    const [path] = this.#lost;
+    if (path !== undefined) throw lostError(path);
+  }
+
   /** All that hold, those of the list first. */
   policies(): readonly { readonly manifest: PolicyManifest; readonly origin: 'list' | 'operator' }[] {
     return [
@@ -116,7 +122,7 @@ export function damagedPath(path: string): string {
 }
 
 /** What the kernel judges by stays, and pods that it does not know are closed: fewer policies than were wished for would open pods. */
-export function lostError(path: string): UserError {
+function lostError(path: string): UserError {
   return new UserError(
     'FILE_UNREADABLE',
     `Cannot bring policy into the kernel because the file that keeps it is damaged: ${damagedPath(path)}`,

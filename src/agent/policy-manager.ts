@@ -22,7 +22,6 @@ import { HostPrograms, PolicyTableWriter } from '../policy-tables/index.ts';
 import type { DataPlane } from '../redirect/ebpf/data-plane.ts';
 import { viewNetns } from '../redirect/ebpf/netns-view.ts';
 import type { DesiredPolicies } from './desired-policies.ts';
-import { lostError } from './desired-policies.ts';
 import type { EnrolledPod } from './enrolled-pod.ts';
 import type { GuardedPod, HeldPolicy } from './guarded-pod.ts';
 import { problemOf } from './guarded-pod.ts';
@@ -226,8 +225,7 @@ export class PolicyManager implements Disposable {
 
   /** Every policy and every pod that policy knows. */
   overview(): PolicyOverview {
-    const [lost] = this.#desired.lost;
-    if (lost !== undefined) throw lostError(lost);
+    this.#desired.assertWhole();
     const problems = [...this.#pods.values()].flatMap((pod) => {
       const reason = problemOf(pod);
       return reason === null || pod.known === null ? [] : [{ pod: `${pod.known.namespace}/${pod.known.name}`, reason }];
@@ -284,15 +282,10 @@ export class PolicyManager implements Disposable {
 
   /** Compiles everything and writes what differs. */
   async #bring(): Promise<PolicyTableChange> {
-    const [lost] = this.#desired.lost;
-    if (lost !== undefined) {
-      const error = lostError(lost);
-      this.#problem = error.message;
-      throw error;
-    }
     const policies = this.#desired.policies().map(({ manifest }) => this.#model.policyOf(manifest));
     const cluster = this.#cluster();
     try {
+      this.#desired.assertWhole();
       const compiled = this.#compiler.compile(policies, cluster);
       this.#identities = this.#identitiesIn(compiled);
       const change = await this.#writer.apply(compiled, this.#endpoints(policies.length > 0));
