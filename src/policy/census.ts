@@ -57,33 +57,37 @@ interface Claim {
   readonly entry: IpcacheEntry;
 }
 
-/** Which identity each address has. An address may be claimed more than once, as when a range is named that is one pod's address. */
+/**
+ * Which identity each address has. An address may be claimed more than once, as when a range is named that is one pod's address; nearly all are claimed
+ * once, by a pod, and there the entry stands alone.
+ */
 export class AddressBook {
-  readonly #claims = new Map<string, Claim[]>();
+  readonly #claims = new Map<string, IpcacheEntry | readonly Claim[]>();
   #list: readonly IpcacheEntry[] | null = null;
 
   claim(entry: IpcacheEntry, order: number): void {
     this.#list = null;
     const at = this.#claims.get(entry.prefix);
-    if (at === undefined) this.#claims.set(entry.prefix, [{ order, entry }]);
-    else {
-      at.push({ order, entry });
-      at.sort((a, b) => a.order - b.order);
-    }
+    if (at === undefined && order === claims.pod) this.#claims.set(entry.prefix, entry);
+    else
+      this.#claims.set(
+        entry.prefix,
+        [...claimsOf(at), { order, entry }].sort((a, b) => a.order - b.order),
+      );
   }
 
   release(entry: IpcacheEntry): void {
-    const at = this.#claims.get(entry.prefix);
-    const index = at?.findIndex((claim) => claim.entry === entry) ?? -1;
-    if (at === undefined || index < 0) return;
+    const before = claimsOf(this.#claims.get(entry.prefix));
+    const left = before.filter((claim) => claim.entry !== entry);
+    if (left.length === before.length) return;
     this.#list = null;
-    at.splice(index, 1);
-    if (at.length === 0) this.#claims.delete(entry.prefix);
+    if (left.length === 0) this.#claims.delete(entry.prefix);
+    else this.#claims.set(entry.prefix, left);
   }
 
   /** Whether a pod or a node has this address. */
   isInside(prefix: string): boolean {
-    const [first] = this.#claims.get(prefix) ?? [];
+    const [first] = claimsOf(this.#claims.get(prefix));
     return first !== undefined && first.order <= claims.node;
   }
 
@@ -91,9 +95,21 @@ export class AddressBook {
   list(): readonly IpcacheEntry[] {
     if (this.#list === null) {
       const list: IpcacheEntry[] = [];
-      for (const [first] of this.#claims.values()) if (first !== undefined) list.push(first.entry);
+      for (const at of this.#claims.values()) {
+        const entry = isAlone(at) ? at : at[0]?.entry;
+        if (entry !== undefined) list.push(entry);
+      }
       this.#list = list;
     }
     return this.#list;
   }
+}
+
+function isAlone(at: IpcacheEntry | readonly Claim[]): at is IpcacheEntry {
+  return 'prefix' in at;
+}
+
+function claimsOf(at: IpcacheEntry | readonly Claim[] | undefined): readonly Claim[] {
+  if (at === undefined) return [];
+  return isAlone(at) ? [{ order: claims.pod, entry: at }] : at;
 }

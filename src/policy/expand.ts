@@ -109,7 +109,9 @@ function expandRule(
     if (port.kind === 'named') named.push({ name: port.name, protocol: port.protocol, tier, cell });
     // The code stands in the low byte, and policy is about the type.
     else if (port.kind === 'icmp') items.push({ protocol: port.protocol, port: port.type << 8, bits: 8, tier, cell });
-    else for (const prefix of portPrefixes(port.first, port.last)) items.push({ protocol: port.protocol, ...prefix, tier, cell });
+    else
+      for (const { port: first, bits } of portPrefixes(port.first, port.last))
+        items.push({ protocol: port.protocol, port: first, bits, tier, cell });
   }
   const make = (
     everybody: boolean,
@@ -120,7 +122,8 @@ function expandRule(
     serial: context.nextSerial(),
     everybody,
     entries,
-    items: itemsHere,
+    // without the room to grow
+    items: itemsHere.slice(),
     named: namedHere,
     templates: null,
   });

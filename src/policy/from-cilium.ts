@@ -112,7 +112,7 @@ function endpointsOf(selector: LabelSelector, home: string | null): Peer {
         : names((key) => key.startsWith(namespaceLabelsPrefix))
           ? []
           : [inNamespace(home)];
-  return { kind: 'endpoints', selector: [...added, ...requirements] };
+  return { kind: 'endpoints', selector: added.concat(requirements) };
 }
 
 /**
@@ -134,7 +134,7 @@ function peersOf(rule: CiliumRule, home: string | null, direction: Direction): P
     ...(rule.nodes ?? []).map((selector): Peer => ({ kind: 'nodes', selector: nodeRequirements(selector) })),
   ];
   if (direction === 'egress') peers.push(...servicePeers(rule, home), ...fqdnPeers(rule));
-  return { kind: 'some', peers };
+  return { kind: 'some', peers: peers.slice() };
 }
 
 const cidrPeer = (cidr: Cidr, except: readonly Cidr[]): Peer => ({ kind: 'cidr', cidr, except, inCluster: false });
@@ -189,7 +189,8 @@ function portsOf(rule: CiliumRule): readonly PortMatch[] | null {
       .map(({ family, type }) => ({ kind: 'icmp', protocol: family === 'IPv6' ? protocolNumbers.ICMPv6 : protocolNumbers.ICMP, type }));
   }
   const ports = rule.ports ?? [];
-  return ports.length === 0 ? null : ports.flatMap(portMatches);
+  // flatMap() leaves room to grow, and there are tens of thousands of rules
+  return ports.length === 0 ? null : ports.flatMap(portMatches).slice();
 }
 
 function portMatches(rule: CiliumPortRule): PortMatch[] {

@@ -80,7 +80,8 @@ export class Inhabitants {
         const next = this.#podOf(pod, namespace, labels, interests);
         if (known !== undefined) this.#drop(known);
         for (const entry of next.entries) this.#book.claim(entry, claims.pod);
-        known = { ...next, namespace, version, seen: 0 };
+        const { records, entries, endpoint } = next;
+        known = { records, entries, endpoint, namespace, version, seen: 0 };
         this.#pods.set(pod, known);
       }
       if (known.seen === this.#update) continue;
@@ -104,16 +105,25 @@ export class Inhabitants {
     const ports = pod.namedPorts.filter(({ name }) => interests.ports.has(name));
     const records: IdentityRecord[] = [];
     const entries: IpcacheEntry[] = [];
+    // nearly always all addresses lie in the same blocks, and so have one identity
+    const made = new Map<string, IdentityRecord>();
+    const recordIn = (blocks: readonly string[]): IdentityRecord => {
+      const key = blocks.join(' ');
+      const known = made.get(key);
+      if (known !== undefined) return known;
+      const record = this.#census.hold(this.#allocator.pods(labels, ports, blocks));
+      made.set(key, record);
+      records.push(record);
+      return record;
+    };
     for (const address of pod.addresses) {
       const range = parseCidrOrIp(address);
-      if (range === null) continue;
-      const record = this.#census.hold(this.#allocator.pods(labels, ports, interests.blocksOf(range)));
-      records.push(record);
-      entries.push({ prefix: formatCidr(range), identity: record.identity.id });
+      if (range !== null) entries.push({ prefix: formatCidr(range), identity: recordIn(interests.blocksOf(range)).identity.id });
     }
-    const first = records[0] ?? this.#census.hold(this.#allocator.pods(labels, ports, []));
+    const first = records[0] ?? recordIn([]);
     const endpoint = { namespace: pod.namespace, name: pod.name, identity: first.identity.id };
-    return { records: records.length > 0 ? records : [first], entries, endpoint };
+    // arrays that grew have room that nobody uses
+    return { records: records.slice(), entries: entries.slice(), endpoint };
   }
 
   #nodesOf(cluster: PolicyCluster, interests: Interests): Holding {

@@ -7,6 +7,10 @@ export const namespaceKey = 'io.kubernetes.pod.namespace';
 export const namespaceLabelsPrefix = 'io.cilium.k8s.namespace.labels.';
 const serviceAccountKey = 'io.cilium.k8s.policy.serviceaccount';
 const clusterKey = 'io.cilium.k8s.policy.cluster';
+const podNamespaceLabel = `k8s:${namespaceKey}`;
+const podServiceAccountLabel = `k8s:${serviceAccountKey}`;
+const podClusterLabel = `k8s:${clusterKey}`;
+const namespaceNameLabel = `k8s:${namespaceLabelsPrefix}kubernetes.io/metadata.name`;
 /** The name that Cilium gives a cluster that has none. */
 export const clusterName = 'default';
 
@@ -52,14 +56,25 @@ export function podLabels(pod: PolicyPod, namespace: PolicyNamespace | undefined
   const labels = new Map<string, string>();
   for (const [key, value] of Object.entries(pod.labels)) {
     if (key.startsWith('io.cilium.k8s.') || key.startsWith('io.kubernetes.')) continue;
-    if (isIdentityLabel(key) || named.has(key)) labels.set(`k8s:${key}`, value);
+    if (isIdentityLabel(key) || named.has(key)) labels.set(shared(`k8s:${key}`), value);
   }
-  labels.set(`k8s:${namespaceLabelsPrefix}kubernetes.io/metadata.name`, pod.namespace);
-  for (const [key, value] of Object.entries(namespace?.labels ?? {})) labels.set(`k8s:${namespaceLabelsPrefix}${key}`, value);
-  labels.set(`k8s:${namespaceKey}`, pod.namespace);
-  labels.set(`k8s:${serviceAccountKey}`, pod.serviceAccount);
-  labels.set(`k8s:${clusterKey}`, clusterName);
+  labels.set(namespaceNameLabel, pod.namespace);
+  for (const [key, value] of Object.entries(namespace?.labels ?? {})) labels.set(shared(`k8s:${namespaceLabelsPrefix}${key}`), value);
+  labels.set(podNamespaceLabel, pod.namespace);
+  labels.set(podServiceAccountLabel, pod.serviceAccount);
+  labels.set(podClusterLabel, clusterName);
   return labels;
+}
+
+/** Identities are many, and most of their labels are those of others too: each text is kept once. */
+const texts = new Map<string, string>();
+
+function shared(text: string): string {
+  const known = texts.get(text);
+  if (known !== undefined) return known;
+  if (texts.size > 10_000) texts.clear();
+  texts.set(text, text);
+  return text;
 }
 
 /** The filter is a dozen expressions and keys are few: each is judged once. */
@@ -78,7 +93,10 @@ export function isIdentityLabel(key: string): boolean {
 
 /** Labels as Cilium prints them, sorted: `k8s:app=sleep`, `reserved:host`. */
 export function formatLabels(labels: LabelSet): string[] {
-  return [...labels].map(([key, value]) => (value === '' ? key : `${key}=${value}`)).sort();
+  const list: string[] = [];
+  for (const [key, value] of labels) list.push(value === '' ? key : shared([key, value].join('=')));
+  // without the room to grow
+  return list.sort().slice();
 }
 
 /** The label of a range as Cilium writes it: label keys have no colons, so IPv6 has `-` and no empty part at its ends. */

@@ -26,7 +26,10 @@ export class RuleTable {
   hold(source: RuleSource, before: RuleIds): number {
     const known = before.size === 0 ? undefined : before.take(ruleKey(source));
     const id = known ?? this.#next++;
-    if (known === undefined || this.#rules.get(id)?.name !== source.name) this.#writable().set(id, { id, ...source });
+    if (known === undefined || this.#rules.get(id)?.name !== source.name) {
+      const { policy, direction, action, section, index, name, matchType } = source;
+      this.#writable().set(id, { id, policy, direction, action, section, index, name, matchType });
+    }
     return id;
   }
 

@@ -17,8 +17,22 @@ export function compileSelector(selector: EndpointSelector): (labels: LabelSet) 
   return (labels) => tests.every((test) => test(labels));
 }
 
+/** Selectors are many and keys are few: the texts are shared. */
+const keysKnown = new Map<string, readonly string[]>();
+
+function fullKeys(source: string, key: string): readonly string[] {
+  const name = `${source}:${key}`;
+  let keys = keysKnown.get(name);
+  if (keys === undefined) {
+    if (keysKnown.size > 10_000) keysKnown.clear();
+    keys = source === 'any' ? sources.map((one) => `${one}:${key}`) : [name];
+    keysKnown.set(name, keys);
+  }
+  return keys;
+}
+
 function compileRequirement({ source, key, operator, values }: LabelRequirement): (labels: LabelSet) => boolean {
-  const keys = (source === 'any' ? sources : [source]).map((one) => `${one}:${key}`);
+  const keys = fullKeys(source, key);
   const valueIn = (labels: LabelSet): string | undefined => {
     for (const full of keys) {
       const value = labels.get(full);
@@ -52,7 +66,7 @@ export function requirementsOf(selector: LabelSelector, source: string, prefix =
   const expressions = selector.matchExpressions.map(
     ({ key, operator, values }): LabelRequirement => ({ source, key: prefix + key, operator, values }),
   );
-  return [...exact, ...expressions];
+  return exact.concat(expressions);
 }
 
 /** Requirements on the labels of a pod's namespace. */
@@ -79,7 +93,7 @@ export function ciliumRequirements(selector: LabelSelector): LabelRequirement[] 
     const colon = requirement.key.indexOf(':');
     const source = colon < 0 ? '' : requirement.key.slice(0, colon);
     const key = requirement.key.slice(colon + 1);
-    return { ...requirement, source: source === '' ? 'any' : source, key };
+    return { source: source === '' ? 'any' : source, key, operator: requirement.operator, values: requirement.values };
   });
 }
 
