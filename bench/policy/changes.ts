@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { stderr } from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentClient } from '../../src/api/client.ts';
@@ -22,10 +23,20 @@ export interface ChangeReport {
   readonly slowest: number;
   /** The first list, with everything. */
   readonly load: number;
-  /** Resident memory of the agent after all changes, MiB. */
-  readonly resident: number;
+  /** Resident memory of the agent, MiB. */
+  readonly resident: ResidentMemory;
   /** Changes after which a loaded program did not do what they say. */
   readonly wrong: number;
+}
+
+/** MiB. */
+export interface ResidentMemory {
+  /** The most it ever was. */
+  readonly peak: number;
+  /** Some seconds after the first list, when nothing happens. */
+  readonly settled: number;
+  /** After all changes. */
+  readonly atEnd: number;
 }
 
 const rulesPerPolicy = 40;
@@ -37,6 +48,8 @@ const callMs = 60_000;
 const changesPerLook = 10;
 /** Changes come this far apart, as those of operators do at the very least. */
 const pauseMs = 20;
+/** What a load needed for a moment only has been given back then. */
+const settleMs = 5000;
 
 /**
  * Brings a large cluster into a real agent, and then changes one policy of a pod of this node to and fro. After every tenth change, and not timed, the loaded
@@ -59,6 +72,8 @@ export async function measureChanges({ rules, identities, prefixes }: SyntheticS
   const update = largeUpdate(rules, identities, Math.max(1, Math.round(prefixes / identities)));
   stderr.write(`${identities} identities and ${rules} rules go to an agent\n`);
   const load = await timed(() => client.setPolicies(update, { timeoutMs: callMs }));
+  await sleep(settleMs);
+  const settled = mebibytes((await client.status()).rssBytes);
   const times: number[] = [];
   let wrong = 0;
   for (let change = 0; change < changes; change += 1) {
@@ -80,19 +95,31 @@ export async function measureChanges({ rules, identities, prefixes }: SyntheticS
     p99: at(0.99),
     slowest: at(1),
     load,
-    resident: Math.round(status.rssBytes / 2 ** 20),
+    resident: { peak: peakOf(agent.pid), settled, atEnd: mebibytes(status.rssBytes) },
     wrong,
   };
 }
 
-/** Two lines for people. */
+/** Three lines for people. */
 export function changesText(report: ChangeReport): string {
   const { identities, policies, rows, changes, median, p99, slowest, load, resident, wrong } = report;
   return [
-    `agent with ${identities} identities, ${policies} policies, ${rows} rows: everything for the first time ${load.toFixed(0)} ms, RSS ${resident} MiB\n`,
+    `agent with ${identities} identities, ${policies} policies, ${rows} rows: everything for the first time ${load.toFixed(0)} ms\n`,
+    `RSS of the agent: peak ${resident.peak} MiB, ${settleMs / 1000} s after the load ${resident.settled} MiB, after all changes ${resident.atEnd} MiB\n`,
     `policy change to enforced, ${changes} changes: median ${median.toFixed(1)} ms, P99 ${p99.toFixed(1)} ms, slowest ${slowest.toFixed(1)} ms; `,
     `${wrong} not as the program then did\n`,
   ].join('');
+}
+
+function mebibytes(bytes: number): number {
+  return Math.round(bytes / 2 ** 20);
+}
+
+/** The kernel's high-water mark of a process's resident memory, MiB; proc(5). */
+function peakOf(pid: number): number {
+  const kibibytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  if (kibibytes === undefined) throw new Error(`Cannot tell the peak of process ${pid} because its status has no VmHWM`);
+  return Math.round(Number(kibibytes) / 1024);
 }
 
 async function timed(work: () => Promise<unknown>): Promise<number> {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { PolicyOutcome, PolicySurroundings, PolicyUpdate } from '../api/policy-types.ts';
 import { UserError } from '../base/errors.ts';
@@ -8,6 +8,7 @@ import type { PolicyManifest } from '../manifests/types.ts';
 import type { PolicyNamespace, PolicyNode, PolicyPod, PolicyService } from '../policy/types.ts';
 import type { PolicyName } from './policy-request.ts';
 import { parsePolicies, parsePolicyUpdate } from './policy-request.ts';
+import { replaceList, replaceObject } from './replace-file.ts';
 
 type Surroundings = Required<PolicySurroundings>;
 
@@ -108,11 +109,11 @@ export class DesiredPolicies {
   async save(): Promise<void> {
     if (!this.#saved && !this.#lost.has(this.#path)) {
       const list: PolicyUpdate = { policies: [...this.#listed.values()], ...this.#surroundings };
-      await replaceFile(this.#path, list);
+      await replaceObject(this.#path, { ...list });
       this.#saved = true;
     }
     const own = operatorPath(this.#path);
-    if (!this.#lost.has(own)) await replaceFile(own, [...this.#own.values()]);
+    if (!this.#lost.has(own)) await replaceList(own, this.#own.values());
   }
 }
 
@@ -162,12 +163,6 @@ async function restore(path: string, log: Logger, take: (body: unknown) => unkno
     log.error({ err, path }, 'the list of desired policies is damaged and was set aside');
     return false;
   }
-}
-
-async function replaceFile(path: string, body: unknown): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`;
-  await writeFile(temporary, `${JSON.stringify(body)}\n`, { mode: 0o600, flush: true });
-  await rename(temporary, path);
 }
 
 function nameOf({ kind, metadata: { namespace, name } }: PolicyManifest): PolicyName {

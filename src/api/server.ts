@@ -62,8 +62,8 @@ async function handle(
       } satisfies ApiError);
       return;
     }
-    const text = await readBody(request);
-    const answer = await found.route({ body: parsed(text), parameter: found.parameter });
+    // no name for the text: it would be kept until the route is done
+    const answer = await found.route({ body: parsed(await readBody(request)), parameter: found.parameter });
     send(response, 200, answer);
   } catch (error) {
     if (!(error instanceof UserError)) log.error({ err: error }, 'a call of the local API failed');

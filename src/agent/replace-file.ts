@@ -1,0 +1,52 @@
+import { rename, writeFile } from 'node:fs/promises';
+
+/** Characters that are written at once. */
+const pieceLength = 65536;
+
+/**
+ * Writes a JSON object in the place of the file, whole or not at all, also when the machine fails. Fields that are lists are written some items at a
+ * time: a cluster's are megabytes as text. Throws what node:fs throws.
+ */
+export function replaceObject(path: string, fields: Readonly<Record<string, unknown>>): Promise<void> {
+  return replaceFile(path, objectTexts(fields));
+}
+
+/** As replaceObject(), of a list. */
+export function replaceList(path: string, items: Iterable<unknown>): Promise<void> {
+  return replaceFile(path, listTexts(items));
+}
+
+async function replaceFile(path: string, texts: Iterable<string>): Promise<void> {
+  const temporary = `${path}.${process.pid}.tmp`;
+  await writeFile(temporary, ended(texts), { mode: 0o600, flush: true });
+  await rename(temporary, path);
+}
+
+function* ended(texts: Iterable<string>): Iterable<string> {
+  yield* texts;
+  yield '\n';
+}
+
+function* objectTexts(fields: Readonly<Record<string, unknown>>): Iterable<string> {
+  let before = '{';
+  for (const [key, value] of Object.entries(fields)) {
+    yield `${before}${JSON.stringify(key)}:`;
+    if (Array.isArray(value)) yield* listTexts(value);
+    else yield JSON.stringify(value);
+    before = ',';
+  }
+  yield before === '{' ? '{}' : '}';
+}
+
+function* listTexts(items: Iterable<unknown>): Iterable<string> {
+  let text = '[';
+  let before = '';
+  for (const item of items) {
+    text += before + JSON.stringify(item);
+    before = ',';
+    if (text.length < pieceLength) continue;
+    yield text;
+    text = '';
+  }
+  yield `${text}]`;
+}
