@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Pace } from '../../base/pace.ts';
 import { lostSource } from '../../flow/codes.ts';
 import { compileFilters } from '../../flow/filter/compile.ts';
 import type { FlowFilter } from '../../flow/filter/types.ts';
@@ -22,13 +22,13 @@ export type QueryResult =
   | { readonly kind: 'flow'; readonly flow: Flow }
   | { readonly kind: 'lost'; readonly lost: LostEvents; readonly time: Timestamp };
 
-/** Entries looked at before others get their turn. */
-const perTurn = 256;
+/** Entries that are looked at before the clock is. A filter may name thousands of things: it is not the entries that take time. */
+const perLook = 32;
 const lostIntervalNs = 1_000_000_000n;
 
 /**
- * Reads the ring as Hubble's server does, at the pace of whoever takes the results. A reader that is overtaken is told how many entries it missed, at
- * most once a second. Ends where nothing more can come, or when `signal` aborts. @throws MillraceError FILTER_INVALID, before the first result
+ * Reads the ring as Hubble's server does, at the pace of whoever takes the results. A reader that is overtaken is told how many entries it missed, once
+ * a second and when it has caught up. Ends where nothing more can come, or when `signal` aborts. @throws MillraceError FILTER_INVALID, before the first result
  */
 export async function* queryFlows(
   ring: FlowRing,
@@ -44,9 +44,11 @@ export async function* queryFlows(
   let next = await firstEntry(ring, query, wanted, end, signal);
   let found = 0n;
   const missed = { count: 0, first: 0n, last: 0n };
+  const pace = new Pace();
   let looked = 0;
   while (!signal.aborted) {
-    if (missed.count > 0 && (nowNs() - missed.first >= lostIntervalNs || (!query.follow && next >= end))) {
+    // whoever has caught up waits, and nobody knows for how long
+    if (missed.count > 0 && (nowNs() - missed.first >= lostIntervalNs || next >= (query.follow ? ring.end : end))) {
       yield lostResult(missed, nowNs());
       missed.count = 0;
     }
@@ -62,7 +64,7 @@ export async function* queryFlows(
       next = ring.start;
     }
     looked += 1;
-    if (looked % perTurn === 0) await nextTurn();
+    if (looked % perLook === 0 && pace.isDue) await pace.rest();
     const time = since === null && until === null ? null : ring.timeNsAt(next);
     const entry = time === null || inRange(time, since, until) ? ring.at(next) : null;
     next += 1;
@@ -89,13 +91,14 @@ async function firstEntry(
 ): Promise<number> {
   if (query.first || query.since !== undefined) return ring.start;
   if (query.number === 0n) return query.follow ? end : ring.start;
+  const pace = new Pace();
   let found = 0n;
   let number = end;
   while (number > ring.start && found < query.number && !signal.aborted) {
     number -= 1;
     const entry = ring.at(number);
     if (entry?.kind === 'flow' && wanted(entry.flow)) found += 1n;
-    if ((end - number) % perTurn === 0) await nextTurn();
+    if ((end - number) % perLook === 0 && pace.isDue) await pace.rest();
   }
   return number;
 }

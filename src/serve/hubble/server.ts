@@ -1,5 +1,5 @@
 import { chmod, readFile, rm } from 'node:fs/promises';
-import type { Http2SecureServer, Http2Server, Http2ServerRequest, Http2ServerResponse, ServerHttp2Session } from 'node:http2';
+import type { Http2SecureServer, Http2Server, Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { createSecureServer, createServer } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import type { ConnectRouter } from '@connectrpc/connect';
@@ -8,6 +8,7 @@ import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from
 import { answers } from '../../api/sockets.ts';
 import { UserError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
+import { mostSessions, Sessions } from './sessions.ts';
 
 /** Certificates in PEM files. With `clientCaFile` only clients with a certificate of that authority are let in. */
 export interface TlsFiles {
@@ -31,7 +32,11 @@ export interface GrpcServer {
 }
 
 /** Bytes of one request; filters are far smaller. */
-const readMaxBytes = 1 << 20;
+const readMaxBytes = 1 << 16;
+/** Calls at once, of all clients; more are refused. With the size of a request this is what clients can make the process keep. */
+const mostCalls = 256;
+/** A call whose request has not come whole by then is ended. */
+const requestMs = 5000;
 
 /**
  * Serves gRPC over HTTP/2. Throws UserError FLOW_LISTEN where an address is taken, or FILE_UNREADABLE for a certificate that cannot be read; then
@@ -43,7 +48,8 @@ export async function serveGrpc(options: {
   readonly tls?: TlsFiles;
   readonly log: Logger;
 }): Promise<GrpcServer> {
-  const handle = requestHandler(options.routes, options.log);
+  // each with limits of its own: clients from afar do not hold up whoever asks on the node
+  const handler = (): Handler => requestHandler(options.routes, options.log);
   const opened: OpenServer[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(opened.splice(0).map((server) => server.close()));
@@ -52,12 +58,12 @@ export async function serveGrpc(options: {
     const { unixSocket, tcp } = options.listen;
     if (unixSocket !== undefined) {
       await takeSocket(unixSocket);
-      opened.push(await open(createServer(http2Options, handle), { path: unixSocket }, unixSocket, options.log));
+      opened.push(await open(createServer(http2Options, handler()), { path: unixSocket }, unixSocket, options.log));
       await chmod(unixSocket, 0o600);
     }
     let tcpAddress: string | null = null;
     if (tcp !== undefined) {
-      const server = options.tls === undefined ? createServer(http2Options, handle) : await secureServer(options.tls, handle);
+      const server = options.tls === undefined ? createServer(http2Options, handler()) : await secureServer(options.tls, handler());
       opened.push(await open(server, tcp, `${tcp.host}:${tcp.port}`, options.log));
       tcpAddress = addressText(server.address());
     }
@@ -69,6 +75,7 @@ export async function serveGrpc(options: {
 }
 
 const http2Options = { settings: { maxConcurrentStreams: 100 }, maxSessionMemory: 4 };
+const tlsOptions = { ...http2Options, minVersion: 'TLSv1.2', handshakeTimeout: requestMs } as const;
 
 type Handler = (request: Http2ServerRequest, response: Http2ServerResponse) => void;
 
@@ -77,7 +84,19 @@ function requestHandler(routes: (router: ConnectRouter) => void, log: Logger): H
   const router = createConnectRouter({ grpc: true, grpcWeb: false, connect: false, acceptCompression: [], readMaxBytes });
   routes(router);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  let calls = 0;
   return (request, response) => {
+    calls += 1;
+    const timer = setTimeout(() => request.stream.close(), requestMs);
+    request.stream.once('end', () => clearTimeout(timer));
+    request.stream.once('close', () => {
+      clearTimeout(timer);
+      calls -= 1;
+    });
+    if (calls > mostCalls) {
+      refuse(response, `Cannot answer because too many calls are under way: current value ${calls}`);
+      return;
+    }
     const handler = handlers.get(request.url.split('?')[0] ?? '');
     if (handler === undefined) {
       response.writeHead(404);
@@ -101,6 +120,13 @@ function requestHandler(routes: (router: ConnectRouter) => void, log: Logger): H
   };
 }
 
+/** Ends a call before it is read; @see https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, "Trailers-Only". */
+function refuse(response: Http2ServerResponse, why: string): void {
+  const status = { 'grpc-status': String(Code.ResourceExhausted), 'grpc-message': encodeURIComponent(why) };
+  response.writeHead(200, { 'content-type': 'application/grpc', ...status });
+  response.end();
+}
+
 function isGrpc(type: string): boolean {
   return type === 'application/grpc' || type === 'application/grpc+proto';
 }
@@ -115,11 +141,11 @@ async function open(
   name: string,
   log: Logger,
 ): Promise<OpenServer> {
-  const sessions = new Set<ServerHttp2Session>();
+  const sessions = new Sessions();
+  server.maxConnections = 2 * mostSessions;
   server.on('session', (session) => {
-    sessions.add(session);
-    session.on('close', () => sessions.delete(session));
     session.on('error', (error) => log.debug({ err: error }, 'a connection to the Hubble API failed'));
+    sessions.add(session);
   });
   server.on('sessionError', (error) => log.debug({ err: error }, 'a connection to the Hubble API failed'));
   await new Promise<void>((resolve, reject) => {
@@ -131,7 +157,7 @@ async function open(
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        for (const session of sessions) session.destroy();
+        sessions.destroy();
       }),
   };
 }
@@ -157,10 +183,9 @@ async function secureServer(files: TlsFiles, handle: Handler): Promise<Http2Secu
   ]);
   return createSecureServer(
     {
-      ...http2Options,
+      ...tlsOptions,
       cert,
       key,
-      minVersion: 'TLSv1.2',
       ...(ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: true }),
     },
     handle,
