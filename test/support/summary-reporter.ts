@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Reporter, SerializedError, TestModule } from 'vitest/node';
-import { findTraces, leftBehind, runMark } from './leftovers.ts';
+import { findTraces, leftBehind, othersAtWork, runMark } from './leftovers.ts';
 
 /** How long what is being torn down may take to disappear, in milliseconds. */
 const patience = 3000;
@@ -28,10 +28,17 @@ export class SummaryReporter implements Reporter {
     }
     count.failed += unhandledErrors.length;
     const left = await this.#leftBehind();
-    if (left.length > 0) {
+    const others = left.length > 0 ? othersAtWork(this.#run) : [];
+    // what carries our mark is ours, whoever else is at work
+    const ours = others.length > 0 ? left.filter((trace) => trace.startsWith('process ')) : left;
+    if (ours.length > 0) {
       count.failed += 1;
       process.exitCode = 1;
-      process.stdout.write(`\nThe tests left this on the machine:\n${left.map((trace) => `  ${trace}\n`).join('')}`);
+      process.stdout.write(`\nThe tests left this on the machine:\n${lines(ours)}`);
+    } else if (left.length > 0) {
+      process.stdout.write(
+        `\nThis was not on the machine before:\n${lines(left)}It counts for nothing while others are at work:\n${lines(others)}`,
+      );
     }
     process.stdout.write(`\n${count.passed} passed, ${count.failed} failed, ${count.skipped + count.pending} skipped\n`);
   }
@@ -45,4 +52,8 @@ export class SummaryReporter implements Reporter {
     }
     return left;
   }
+}
+
+function lines(items: readonly string[]): string {
+  return items.map((item) => `  ${item}\n`).join('');
 }
