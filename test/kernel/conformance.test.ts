@@ -30,11 +30,22 @@ function tracesOf(pid: number | undefined): readonly string[] {
   ];
 }
 
+/** The names of the programs that a process runs at the moment. */
+function childrenOf(pid: number | undefined): readonly string[] {
+  try {
+    const pids = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+    return pids.map((child) => readFileSync(`/proc/${child}/comm`, 'utf8').trim());
+  } catch {
+    // one of them ended while we looked
+    return [];
+  }
+}
+
 async function until(what: () => boolean): Promise<void> {
   const deadline = performance.now() + 20_000;
   while (!what()) {
     if (performance.now() > deadline) throw new Error('it did not come to that within 20 s');
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }
 
@@ -80,7 +91,7 @@ describe('millrace conformance', () => {
 
   it('leaves nothing behind when it is interrupted while rules are written', { timeout: 60_000 }, async () => {
     const { child, ended } = start('--mode', 'iptables');
-    await new Promise((resolve) => setTimeout(resolve, 700));
+    await until(() => childrenOf(child.pid).some((name) => name.startsWith('iptables') || name.startsWith('xtables')));
     process.kill(-(child.pid ?? 0), 'SIGINT');
     expect(await ended).toEqual({ code: 130, stdout: '', stderr: '' });
     expect(tracesOf(child.pid)).toEqual([]);
