@@ -7,9 +7,9 @@ import type { Ran } from './run-process.ts';
 /** Runs one command line of ours in this process. */
 export async function runCommand(
   argv: readonly string[],
-  options: { readonly input?: string; readonly signal?: AbortSignal } = {},
+  options: { readonly input?: string; readonly signal?: AbortSignal; readonly stdout?: RecordedOutput } = {},
 ): Promise<Ran> {
-  const [stdout, stderr] = [new RecordedOutput(), new RecordedOutput()];
+  const [stdout, stderr] = [options.stdout ?? new RecordedOutput(), new RecordedOutput()];
   const status = await runCommandLine(argv, commands, '0.0.0', {
     signal: options.signal ?? new AbortController().signal,
     stdout,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { playWorld, startFlowServer } from '../../../test/support/flow-server.ts';
+import { RecordedOutput } from '../../../test/support/recorded-output.ts';
 import { runCommand } from '../../../test/support/run-command.ts';
 import { flowEvent } from '../../../test/support/scripted-events.ts';
 import { parseDuration, parseTimeInput } from './time-input.ts';
@@ -80,10 +81,14 @@ describe('millrace observe', () => {
     await using a = await startFlowServer();
     await using b = await startFlowServer();
     const abort = new AbortController();
-    const running = runCommand(['observe', '--follow', '--last', '5', '--server', `${a.address},${b.address}`], { signal: abort.signal });
+    const printed = new RecordedOutput();
+    const running = runCommand(['observe', '--follow', '--last', '5', '--server', `${a.address},${b.address}`], {
+      signal: abort.signal,
+      stdout: printed,
+    });
     a.events.push(flowEvent({ timeNs: 2_000_000_000n, sport: 2 }));
     b.events.push(flowEvent({ timeNs: 1_000_000_000n, sport: 1 }));
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await expect.poll(() => printed.text.split('\n').length, { timeout: 10_000 }).toBe(3);
     abort.abort();
     const { status, stdout } = await running;
     expect(status).toBe(0);
