@@ -1,4 +1,5 @@
 import pino from 'pino';
+import { LogSink } from './log-sink.ts';
 
 /** The fields a log line may carry, so that a search for one name finds every use. */
 export interface LogFields {
@@ -38,9 +39,17 @@ export interface Logger {
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
-/** JSON lines on standard error (fd 2), or on the file descriptor given. Synchronous, so that nothing is lost when the process is killed. */
+/**
+ * JSON lines on standard error (fd 2), or on the file descriptor given. Synchronous, so that nothing is lost when the process is killed; lines that
+ * cannot be written are counted and never a failure.
+ */
 export function createLogger(options: { level?: LogLevel; name?: string; fd?: number } = {}): Logger {
-  const sink = pino.destination({ fd: options.fd ?? 2, sync: true });
+  const base = { pid: process.pid, ...(options.name === undefined ? {} : { name: options.name }) };
+  const sink = new LogSink(
+    options.fd ?? 2,
+    (count, reason) =>
+      `${JSON.stringify({ level: 'warn', time: new Date().toISOString(), ...base, count, reason, msg: 'lines of this log could not be written' })}\n`,
+  );
   return wrap(
     pino(
       {
@@ -48,7 +57,7 @@ export function createLogger(options: { level?: LogLevel; name?: string; fd?: nu
         // for who reads the file: a level by its name, and a time of day
         formatters: { level: (label) => ({ level: label }) },
         timestamp: pino.stdTimeFunctions.isoTime,
-        base: { pid: process.pid, ...(options.name === undefined ? {} : { name: options.name }) },
+        base,
       },
       sink,
     ),
