@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -64,6 +64,53 @@ function request(netns: TestNetns | string, wanted: Partial<PodRequest> = {}): P
 const dialled = async (pod: PodNetwork = network) => (await dial(pod.pod, application, '10.9.0.1:80')).answer;
 const desired = async () => (JSON.parse(await readFile(state, 'utf8')) as PodRequest[]).map(({ name }) => name);
 const onlyPod = () => pods.status()[0];
+
+describe('a disk without room', () => {
+  let folder: string;
+  const fill = () => join(folder, 'fill');
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'millrace-full-'));
+    perTest.defer(() => rmSync(folder, { recursive: true }));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'millrace-test', folder]);
+    perTest.defer(() => void execFileSync('umount', ['--lazy', folder]));
+    state = join(folder, 'pods.json');
+    pods = await manager();
+    await pods.enrol(request(network.pod));
+  });
+
+  it('is told by name, the pod is redirected all the same, and what is wished for is written when there is room', async () => {
+    const second = perTest.use(await createPodNetwork());
+    appendFileSync(fill(), Buffer.alloc(4096));
+    expect(() => appendFileSync(fill(), Buffer.alloc(65536))).toThrow('ENOSPC');
+    await expect(pods.enrol(request(second.pod, { name: 'test/second' }))).rejects.toMatchObject({
+      code: 'FILE_UNWRITABLE',
+      message: `Cannot remember what the agent was asked for because the file system is full (ENOSPC): ${state}`,
+      command: `df -h ${folder}`,
+    });
+    expect(pods.status().map(({ name }) => name)).toEqual(['test/pod', 'test/second']);
+    expect(pods.unsaved).toContain('ENOSPC');
+    // whole, as it was, and nothing beside it
+    expect(await desired()).toEqual(['test/pod']);
+    expect(readdirSync(folder).sort()).toEqual(['fill', 'pods.json']);
+    await pods.reconcile();
+    expect(pods.unsaved).toContain('ENOSPC');
+    rmSync(fill());
+    await pods.reconcile();
+    expect(pods.unsaved).toBeNull();
+    expect(await desired()).toEqual(['test/pod', 'test/second']);
+  });
+
+  it('does not keep a pod from being released', async () => {
+    expect(() => appendFileSync(fill(), Buffer.alloc(65536))).toThrow('ENOSPC');
+    await expect(pods.release('test/pod')).rejects.toMatchObject({ code: 'FILE_UNWRITABLE' });
+    expect(pods.status()).toEqual([]);
+    expect((await node.plane.knownCookies()).size).toBe(0);
+    rmSync(fill());
+    await pods.reconcile();
+    expect(await desired()).toEqual([]);
+  });
+});
 
 describe('enrol()', () => {
   it('redirects a pod and says what is missing when the proxy does not listen yet', async () => {

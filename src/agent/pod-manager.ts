@@ -78,10 +78,15 @@ export class PodManager implements AsyncDisposable {
     return { repaired: this.#repaired, last: this.#lastRepair };
   }
 
+  /** Why a new agent would not know the pods of this one; null: it would. */
+  get unsaved(): string | null {
+    return this.#desired.unsaved;
+  }
+
   /**
    * Enrols a pod, or changes one that is enrolled: another namespace under the same name replaces the old one, other annotations take effect
-   * for new connections. Throws UserError POD_NAME_INVALID, ANNOTATION_INVALID, NETNS_INVALID, and TABLE_FULL: only then the pod stays wished
-   * for, closed or as it was before.
+   * for new connections. Throws UserError POD_NAME_INVALID, ANNOTATION_INVALID, NETNS_INVALID; TABLE_FULL: then the pod stays wished
+   * for, closed or as it was before; FILE_UNWRITABLE: then it is redirected, and kept on disk as soon as there is room.
    */
   enrol(request: PodRequest): Promise<PodStatus> {
     return this.inTurn(async () => {
@@ -93,7 +98,7 @@ export class PodManager implements AsyncDisposable {
     });
   }
 
-  /** Releases a pod: connections that exist live on, new ones are no longer redirected. Throws UserError POD_UNKNOWN. */
+  /** Releases a pod: connections that exist live on, new ones are no longer redirected. Throws UserError POD_UNKNOWN, FILE_UNWRITABLE: then it is released, too. */
   release(name: string): Promise<void> {
     return this.inTurn(async () => {
       const held = this.#held.get(name);
@@ -103,10 +108,13 @@ export class PodManager implements AsyncDisposable {
           command: 'millrace pod list',
         });
       }
-      await this.#desired.delete(name);
-      this.#failures.delete(name);
-      if (held !== undefined) await this.#drop(held);
-      this.#log.info({ pod: name }, 'pod released');
+      try {
+        await this.#desired.delete(name);
+      } finally {
+        this.#failures.delete(name);
+        if (held !== undefined) await this.#drop(held);
+        this.#log.info({ pod: name }, 'pod released');
+      }
     });
   }
 
@@ -142,6 +150,7 @@ export class PodManager implements AsyncDisposable {
   /** Compares the kernel with what should be there and mends it. Cheap: some hundred microseconds a pod. */
   reconcile(): Promise<void> {
     return this.inTurn(async () => {
+      await this.#saveAgain();
       this.#mendPrograms();
       await this.#plane.refresh();
       await this.#followNamespaces();
@@ -152,6 +161,14 @@ export class PodManager implements AsyncDisposable {
       }
       await this.#mendRules().catch((err: unknown) => this.#log.error({ err }, 'the rules of a pod could not be mended'));
     });
+  }
+
+  async #saveAgain(): Promise<void> {
+    try {
+      if (await this.#desired.saveAgain()) this.#log.info({}, 'the list of desired pods is on disk again');
+    } catch (err) {
+      if (!(err instanceof UserError)) this.#log.error({ err }, 'the list of desired pods could not be written');
+    }
   }
 
   #mendPrograms(): void {

@@ -1,11 +1,14 @@
-import { rename, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
+import { asWriteError } from '../base/write-error.ts';
+
+const meanwhile = 'It holds already, but a new agent would not know it.';
 
 /** Characters that are written at once. */
 const pieceLength = 65536;
 
 /**
  * Writes a JSON object in the place of the file, whole or not at all, also when the machine fails. Fields that are lists are written some items at a
- * time: a cluster's are megabytes as text. Throws what node:fs throws.
+ * time: a cluster's are megabytes as text. Throws UserError FILE_UNWRITABLE where the disk is full or takes no writes; then the file is as it was.
  */
 export function replaceObject(path: string, fields: Readonly<Record<string, unknown>>): Promise<void> {
   return replaceFile(path, objectTexts(fields));
@@ -18,8 +21,13 @@ export function replaceList(path: string, items: Iterable<unknown>): Promise<voi
 
 async function replaceFile(path: string, texts: Iterable<string>): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`;
-  await writeFile(temporary, ended(texts), { mode: 0o600, flush: true });
-  await rename(temporary, path);
+  try {
+    await writeFile(temporary, ended(texts), { mode: 0o600, flush: true });
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw asWriteError(error, 'remember what the agent was asked for', path, meanwhile);
+  }
 }
 
 function* ended(texts: Iterable<string>): Iterable<string> {

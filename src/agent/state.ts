@@ -1,8 +1,9 @@
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Logger } from '../base/log.ts';
 import type { PodRequest } from '../pods/types.ts';
 import { parsePodRequest } from './pod-request.ts';
+import { replaceList } from './replace-file.ts';
 
 /**
  * What the agent was asked to enrol, on disk, so that a new agent knows it before anybody asks again. It is only the wish: whether a pod is
@@ -11,6 +12,7 @@ import { parsePodRequest } from './pod-request.ts';
 export class DesiredPods {
   readonly #path: string;
   readonly #pods = new Map<string, PodRequest>();
+  #unsaved: string | null = null;
 
   private constructor(path: string) {
     this.#path = path;
@@ -58,11 +60,25 @@ export class DesiredPods {
     return [...this.#pods.values()];
   }
 
+  /** Why what is wished for is not on disk, so that a new agent would not know it; null: it is. */
+  get unsaved(): string | null {
+    return this.#unsaved;
+  }
+
+  /** Writes what could not be written before. @returns whether there was anything and it is on disk now */
+  async saveAgain(): Promise<boolean> {
+    if (this.#unsaved === null) return false;
+    await this.#save();
+    return true;
+  }
+
+  /** @throws UserError FILE_UNWRITABLE; the wish counts all the same, and is `unsaved` */
   async set(pod: PodRequest): Promise<void> {
     this.#pods.set(pod.name, pod);
     await this.#save();
   }
 
+  /** @throws UserError FILE_UNWRITABLE, as set() */
   async delete(name: string): Promise<void> {
     if (this.#pods.delete(name)) await this.#save();
   }
@@ -74,8 +90,12 @@ export class DesiredPods {
   }
 
   async #save(): Promise<void> {
-    const temporary = `${this.#path}.${process.pid}.tmp`;
-    await writeFile(temporary, `${JSON.stringify([...this.#pods.values()], null, 1)}\n`, { mode: 0o600 });
-    await rename(temporary, this.#path);
+    try {
+      await replaceList(this.#path, this.#pods.values());
+      this.#unsaved = null;
+    } catch (error) {
+      this.#unsaved = error instanceof Error ? error.message : String(error);
+      throw error;
+    }
   }
 }

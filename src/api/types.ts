@@ -140,6 +140,8 @@ export interface AgentStatus {
   readonly policies: PolicyAgentStatus;
   readonly drift: { readonly repaired: number; readonly last: string | null };
   readonly lostEvents: number;
+  /** Why a new agent would not know the pods of this one (its disk is full); null: it would. Written as soon as there is room. */
+  readonly unsaved: string | null;
   readonly flows: FlowStatus;
 }
 

@@ -35,6 +35,7 @@ const well: AgentStatus = {
   drift: { repaired: 0, last: null },
   policies: { count: 0, invalid: 0, lastApplyMs: null, identities: 0, rows: 0, problem: null },
   lostEvents: 0,
+  unsaved: null,
   flows: { socket: '/run/millrace/x/hubble.sock', address: null, metrics: null, emitted: 0, delivered: 0, lost: 0, suppressed: 0 },
 };
 
@@ -73,6 +74,12 @@ test('concernsOf() says that policies are invalid or do not hold', () => {
   ]);
   expect(concernsOf({ ...well, policies: { ...well.policies, invalid: 1 } })).toEqual([
     '1 policy is invalid and not enforced: millrace policy list --instance test',
+  ]);
+});
+
+test('concernsOf() says that a new agent would not know the pods', () => {
+  expect(concernsOf({ ...well, unsaved: 'Cannot write because the file system is full' })).toEqual([
+    'the list of pods is not on disk, an agent that starts now would not know it: Cannot write because the file system is full',
   ]);
 });
 
