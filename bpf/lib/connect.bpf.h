@@ -72,6 +72,9 @@ __noinline int mr_connect_denied(struct bpf_sock_addr *ctx, struct mr_flow *f, _
 {
 	struct mr_endpoint *endpoint;
 	struct mr_verdict v = {};
+	struct mr_address dialled;
+	__u16 port;
+	int made;
 
 	if (!f || (way != MR_OUTBOUND_TO_PROXY && way != MR_OUTBOUND_DIRECT))
 		return -1;
@@ -87,8 +90,18 @@ __noinline int mr_connect_denied(struct bpf_sock_addr *ctx, struct mr_flow *f, _
 	if (!mr_judge_connect(endpoint->identity, &f->dst, f->dport, &v))
 		return -1;
 	if (!(endpoint->flags & MR_ENDPOINT_REJECT)) {
+		dialled = f->dst;
+		port = f->dport;
+		made = mr_connect_direct(ctx, f, pod_flags);
+		/* of a service that changed meanwhile it may have found a backend that is allowed: that is the proxy's */
+		if (made && !mr_judge_pair(endpoint->identity, &f->dst, f->dport, &v)) {
+			f->dst = dialled;
+			f->dport = port;
+			mr_forget(ctx);
+			return -1;
+		}
 		mr_count(MR_COUNT_OUTBOUND_DENIED);
-		return mr_connect_direct(ctx, f, pod_flags);
+		return made;
 	}
 	mr_count(MR_COUNT_OUTBOUND_REJECTED);
 	mr_tell_rejected(f->cookie, endpoint, &f->source, &f->dst, f->dport, v);

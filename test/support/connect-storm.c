@@ -1,5 +1,10 @@
-/* connect-storm ADDRESS PORT MILLISECONDS: connects and resets as fast as it can, with one process for each processor; prints how often. */
+/*
+ * connect-storm ADDRESS PORT MILLISECONDS [PATIENCE]: connects and resets as fast as it can, with one process for each processor; prints how often. With
+ * PATIENCE it waits for each connection so many milliseconds at most, and also prints how many came about.
+ */
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -16,10 +21,27 @@ static long now_ms(void)
 	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static long storm(const struct sockaddr_in *to, long until)
+struct done {
+	long tried;
+	long connected;
+};
+
+/* Whether a connection came about within the time. */
+static int connected(int fd, int patience)
+{
+	struct pollfd wait = { .fd = fd, .events = POLLOUT };
+	socklen_t length = sizeof(int);
+	int error = 0;
+
+	if (poll(&wait, 1, patience) != 1)
+		return 0;
+	return !getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) && !error;
+}
+
+static struct done storm(const struct sockaddr_in *to, long until, int patience)
 {
 	struct linger reset = { .l_onoff = 1 };
-	long done = 0;
+	struct done done = { 0 };
 
 	while (now_ms() < until) {
 		int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -27,9 +49,13 @@ static long storm(const struct sockaddr_in *to, long until)
 		if (fd < 0)
 			return done;
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		if (patience)
+			fcntl(fd, F_SETFL, O_NONBLOCK);
 		/* refused or not: the way through the kernel is what counts */
 		connect(fd, (const struct sockaddr *)to, sizeof(*to));
-		done++;
+		done.tried++;
+		if (patience)
+			done.connected += connected(fd, patience);
 		close(fd);
 	}
 	return done;
@@ -39,9 +65,10 @@ int main(int argc, char **argv)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET };
 	long processes = sysconf(_SC_NPROCESSORS_ONLN);
-	long *done, sum = 0, until;
+	struct done *done, sum = { 0 };
+	long until;
 
-	if (argc != 4 || inet_pton(AF_INET, argv[1], &to.sin_addr) != 1)
+	if (argc < 4 || argc > 5 || inet_pton(AF_INET, argv[1], &to.sin_addr) != 1)
 		return 2;
 	to.sin_port = htons(atoi(argv[2]));
 	until = now_ms() + atol(argv[3]);
@@ -50,14 +77,19 @@ int main(int argc, char **argv)
 		return 1;
 	for (long i = 0; i < processes; i++) {
 		if (!fork()) {
-			done[i] = storm(&to, until);
+			done[i] = storm(&to, until, argc == 5 ? atoi(argv[4]) : 0);
 			_exit(0);
 		}
 	}
 	while (wait(NULL) > 0)
 		;
-	for (long i = 0; i < processes; i++)
-		sum += done[i];
-	printf("%ld\n", sum);
+	for (long i = 0; i < processes; i++) {
+		sum.tried += done[i].tried;
+		sum.connected += done[i].connected;
+	}
+	printf("%ld", sum.tried);
+	if (argc == 5)
+		printf(" %ld", sum.connected);
+	printf("\n");
 	return 0;
 }

@@ -107,16 +107,16 @@ export async function dial(
   netns: TestNetns,
   who: Identity,
   to: string,
-  options: { from?: string; reuse?: boolean } = {},
+  options: { from?: string; reuse?: boolean; patienceMs?: number } = {},
 ): Promise<Dialled> {
   const bind = options.from === undefined ? {} : { bind: endpoint(options.from) };
   const reuse = options.reuse === undefined ? {} : { reuse: options.reuse };
-  return dialOn(socketAs(netns, who, { family: socketFamily(to), type: 'tcp', ...bind, ...reuse }), to);
+  return dialOn(socketAs(netns, who, { family: socketFamily(to), type: 'tcp', ...bind, ...reuse }), to, root, options.patienceMs);
 }
 
 /** As `dial`, with a socket that is there already; it is closed at the end. `as` calls connect(), whoever made the socket. */
-export async function dialOn(fd: number, to: string, as: Identity = root): Promise<Dialled> {
-  const errno = await connectOn(fd, to, as);
+export async function dialOn(fd: number, to: string, as: Identity = root, patienceMs?: number): Promise<Dialled> {
+  const errno = await connectOn(fd, to, as, patienceMs);
   if (errno !== null) {
     closeFd(fd);
     return { answer: errno, local: 'none', peer: 'none', original: 'none' };
@@ -129,12 +129,12 @@ export async function dialOn(fd: number, to: string, as: Identity = root): Promi
   return { answer: await readAll(fd), ...seen };
 }
 
-/** Connects a socket that stays the caller's. Returns the errno of a connection that could not be made, TIMEOUT after 1.5 s; else null. */
-export async function connectOn(fd: number, to: string, as: Identity = root): Promise<string | null> {
+/** Connects a socket that stays the caller's. Returns the errno of a connection that could not be made, TIMEOUT after 1.5 s unless told; else null. */
+export async function connectOn(fd: number, to: string, as: Identity = root, patienceMs = 1500): Promise<string | null> {
   using poller = new FdPoller();
   try {
     asIdentity(as, () => connectSocket(fd, endpoint(to)));
-    await waitConnected(fd, poller, AbortSignal.timeout(1500));
+    await waitConnected(fd, poller, AbortSignal.timeout(patienceMs));
     return null;
   } catch (error) {
     if (error instanceof Error && error.name === 'TimeoutError') return outcomeOf(fd);
