@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import type {
   PolicyAgentStatus,
   PolicyChange,
@@ -16,11 +15,11 @@ import { formatIp } from '../pods/address.ts';
 import { PolicyCompiler } from '../policy/compiler.ts';
 import { PolicyTables } from '../policy/lookup.ts';
 import { PolicyModel } from '../policy/model.ts';
-import type { CompiledPolicy, PolicyCluster, PolicyNode } from '../policy/types.ts';
+import { stepsBetween } from '../policy/steps.ts';
+import type { CompiledPolicy, Policy, PolicyCluster } from '../policy/types.ts';
 import type { PolicyTableChange } from '../policy-tables/index.ts';
 import { HostPrograms, PolicyTableWriter } from '../policy-tables/index.ts';
 import type { DataPlane } from '../redirect/ebpf/data-plane.ts';
-import { viewNetns } from '../redirect/ebpf/netns-view.ts';
 import type { DesiredPolicies } from './desired-policies.ts';
 import type { EnrolledPod } from './enrolled-pod.ts';
 import type { GuardedPod, HeldPolicy } from './guarded-pod.ts';
@@ -28,6 +27,7 @@ import { problemOf } from './guarded-pod.ts';
 import { InterfaceNames } from './interface-names.ts';
 import { livingCookies } from './living-namespaces.ts';
 import { addressesLeft, isOfOthers, ownAddresses } from './own-addresses.ts';
+import { ownNode } from './own-node.ts';
 import { overviewOf } from './policy-overview.ts';
 import { endpointOf, policyPodOf } from './policy-pod.ts';
 import type { PolicyName } from './policy-request.ts';
@@ -61,6 +61,8 @@ export class PolicyManager implements Disposable {
   readonly #model = new PolicyModel();
   readonly #pods = new Map<bigint, GuardedPod>();
   #compiler = new PolicyCompiler();
+  /** What the kernel judges by now, which is a step on the way while it changes. */
+  #judged: readonly Policy[] = [];
   #held: HeldPolicy | null = null;
   #identities: ReadonlyMap<string, number> = new Map();
   #identitiesOf: CompiledPolicy['endpoints'] | null = null;
@@ -286,13 +288,13 @@ export class PolicyManager implements Disposable {
     const cluster = this.#cluster();
     try {
       this.#desired.assertWhole();
-      const compiled = this.#compiler.compile(policies, cluster);
-      this.#identities = this.#identitiesIn(compiled);
-      const change = await this.#writer.apply(compiled, this.#endpoints(policies.length > 0));
-      if (compiled !== this.#held?.compiled) this.#tables = null;
-      this.#held = { compiled, policies, cluster };
+      const [first, ...rest] = stepsBetween(this.#judged, policies);
+      let applied = await this.#apply(first, cluster);
+      for (const step of rest) applied = await this.#apply(step, cluster);
+      if (applied.compiled !== this.#held?.compiled) this.#tables = null;
+      this.#held = { compiled: applied.compiled, policies, cluster };
       this.#problem = null;
-      return change;
+      return applied.change;
     } catch (error) {
       this.#problem = error instanceof Error ? error.message : String(error);
       // it says itself that it is of no more use
@@ -301,11 +303,16 @@ export class PolicyManager implements Disposable {
     }
   }
 
+  async #apply(policies: readonly Policy[], cluster: PolicyCluster) {
+    const compiled = this.#compiler.compile(policies, cluster);
+    this.#identities = this.#identitiesIn(compiled);
+    const change = await this.#writer.apply(compiled, this.#endpoints(policies.length > 0));
+    this.#judged = policies;
+    return { compiled, change };
+  }
+
   /** Which of the addresses in a pod's namespace are its own, and which are not. */
-  #addressesOf(
-    pod: EnrolledPod,
-    before: GuardedPod | undefined,
-  ): { readonly addresses: readonly string[]; readonly foreign: readonly string[] } {
+  #addressesOf(pod: EnrolledPod, before: GuardedPod | undefined) {
     const seen = pod.view.addresses.map(formatIp);
     const known = before === undefined ? addressesLeft(this.#plane.maps, pod.netns.cookie, seen) : (before.known?.addresses ?? []);
     const { pods, nodes } = this.#cluster();
@@ -327,13 +334,9 @@ export class PolicyManager implements Disposable {
       pods: [...own, ...pods.filter(({ namespace, name }) => !here.has(`${namespace}/${name}`))],
       namespaces,
       services,
-      nodes: nodes.some(({ local }) => local) ? nodes : [...nodes, this.#ownNode()],
+      nodes: nodes.some(({ local }) => local) ? nodes : [...nodes, ownNode(this.#node)],
       names: new Map(Object.entries(names)),
     };
-  }
-
-  #ownNode(): PolicyNode {
-    return { name: hostname(), labels: {}, addresses: viewNetns(this.#node).addresses.map(formatIp), local: true };
   }
 
   #endpoints(policies: boolean) {
