@@ -1,11 +1,12 @@
 import { defineConfig } from 'vitest/config';
+import { HubbleAhead } from './test/support/hubble-ahead.ts';
 import { SummaryReporter } from './test/support/summary-reporter.ts';
 
 // Forks everywhere that a kernel is touched: koffi, namespaces and the current directory belong to a process's main thread. The groups run one
 // after the other, so that nothing competes with the timing of the kernel and end-to-end tests for the machine's two processors.
 export default defineConfig({
   test: {
-    reporters: ['default', new SummaryReporter()],
+    reporters: ['default', new HubbleAhead(), new SummaryReporter()],
     passWithNoTests: true,
     projects: [
       {
