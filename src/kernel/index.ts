@@ -12,6 +12,7 @@ export type { AttachTypeName } from './bpf-constants.ts';
 export { enableStats, objectIds, openById } from './bpf-objects.ts';
 export { cgroupId, createCgroup, findCgroup2, killCgroup, moveToCgroup, removeCgroup } from './cgroup.ts';
 export { bytesCodec, type FieldCodec, mapCodec, u32, u64 } from './codec.ts';
+export { tryLockFile } from './file-lock.ts';
 export { netnsForwards } from './forwarding.ts';
 export { closeFd } from './libc.ts';
 export { Link } from './link.ts';

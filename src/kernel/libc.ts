@@ -27,6 +27,8 @@ function bind() {
     // <fcntl.h>
     open: lib.func('int open(const char *path, int flags, unsigned int mode)') as (path: string, flags: number, mode: number) => number,
     fcntl: lib.func('int fcntl(int fd, int command, long argument)') as (fd: number, command: number, argument: number) => number,
+    // <sys/file.h>
+    flock: lib.func('int flock(int fd, int operation)') as (fd: number, operation: number) => number,
     // <sched.h>
     setns: lib.func('int setns(int fd, int type)') as (fd: number, type: number) => number,
     // <sys/ioctl.h>

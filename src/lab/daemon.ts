@@ -12,7 +12,7 @@ import { DnsReports } from './control/dns-reports.ts';
 import { nameServerPort, startNameServer } from './control/name-server.ts';
 import { backendOf, Lab } from './lab.ts';
 import { removeLeftovers } from './leftovers.ts';
-import { labRunning, takeLock } from './lock.ts';
+import { LabLock, labRunning } from './lock.ts';
 import { machinePrograms } from './machine.ts';
 import { startHolder } from './node/holder.ts';
 import { nodeNetworkBatch } from './node/network-script.ts';
@@ -37,8 +37,7 @@ export interface DaemonOptions {
  */
 export async function runDaemon({ options, log, signal, onListening }: DaemonOptions): Promise<void> {
   const paths = labPaths(options.instance, findCgroup2());
-  mkdirSync(paths.run, { recursive: true, mode: 0o700 });
-  takeLock(paths.lock, options.instance);
+  using _lock = LabLock.take(paths.lock, options.instance);
   await using stack = new AsyncDisposableStackLike();
   stack.defer(() => removeLeftovers(paths));
   // What a killed daemon left; its log is already ours.
