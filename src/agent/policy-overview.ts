@@ -1,5 +1,6 @@
 import type { PolicyOverview } from '../api/policy-types.ts';
 import { listPolicies } from '../policy/explain.ts';
+import type { PolicyPod, PolicyService } from '../policy/types.ts';
 import type { HeldPolicy } from './guarded-pod.ts';
 
 /** What `policy list` shows. Pure. `origins` are of the policies, in their order; `problems` of this node's pods. */
@@ -9,13 +10,19 @@ export function overviewOf(
   identities: ReadonlyMap<string, number>,
   problems: readonly { readonly pod: string; readonly reason: string }[],
 ): PolicyOverview {
-  if (held === null) return { policies: [], pods: [] };
+  if (held === null) return { policies: [], pods: [], services: [] };
   const listings = listPolicies(held.policies, held.cluster);
   return {
     policies: listings.map((listing, index) => ({
       ...listing,
       origin: origins[index] ?? 'list',
       notEnforced: problems.filter(({ pod }) => listing.pods.includes(pod)),
+    })),
+    services: held.cluster.services.map((service) => ({
+      namespace: service.namespace,
+      name: service.name,
+      clusterIPs: service.clusterIPs,
+      pods: held.cluster.pods.filter((pod) => isBehind(service, pod)).map(({ namespace, name }) => `${namespace}/${name}`),
     })),
     pods: held.cluster.pods.map(({ namespace, name, labels, workload, addresses, local }) => ({
       namespace,
@@ -27,4 +34,9 @@ export function overviewOf(
       local,
     })),
   };
+}
+
+function isBehind({ namespace, selector }: PolicyService, pod: PolicyPod): boolean {
+  const wanted = Object.entries(selector);
+  return pod.namespace === namespace && wanted.length > 0 && wanted.every(([key, value]) => pod.labels[key] === value);
 }

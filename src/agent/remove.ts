@@ -21,5 +21,11 @@ export async function removeEverything(config: AgentConfig): Promise<void> {
   for (const file of [state, ...policies, accelerationFile, socket, flows.hubbleSocket]) await rm(file, { force: true });
   // Both are ours alone, unless a lab of this name, or another instance, still has files there.
   const folder = dirname(state);
-  for (const path of [folder, dirname(folder)]) await rmdir(path).catch(() => undefined);
+  for (const path of [folder, dirname(folder), ...ownCgroups(config)]) await rmdir(path).catch(() => undefined);
+}
+
+/** The cgroups that the agent made because it was told of none: CGROUP2/millrace/INSTANCE/pods and above. The kernel keeps those that hold somebody. */
+function ownCgroups({ cgroup, instance }: AgentConfig): readonly string[] {
+  if (!cgroup.endsWith(`/millrace/${instance}/pods`)) return [];
+  return [cgroup, dirname(cgroup), dirname(dirname(cgroup))];
 }

@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import type { ErrorCode } from '../base/codes.ts';
 import { errorCodes } from '../base/codes.ts';
-import { UserError } from '../base/errors.ts';
+import { exitCodes, UserError } from '../base/errors.ts';
 import type { PodRequest } from '../pods/types.ts';
 import type { PolicyReference } from '../policy/types.ts';
 import type { PolicyChange, PolicyOverview, PolicyUpdate, TraceAnswer, TraceRequest } from './policy-types.ts';
@@ -54,16 +54,36 @@ function unreachable(socketPath: string, cause: unknown, timeoutMs: number, othe
   const cure =
     code === 'ABORT_ERR'
       ? `See whether the process is stopped or has no processor time, and its log: ${log}`
-      : code === 'EACCES'
-        ? 'Run it as root.'
-        : others.length === 0
-          ? 'Start it, or name the instance that runs with --instance.'
-          : `Start it, or name an instance that runs with --instance: ${others.join(', ')}.`;
+      : others.length === 0
+        ? 'Start it, or name the instance that runs with --instance.'
+        : `Start it, or name an instance that runs with --instance: ${others.join(', ')}.`;
+  if (code === 'EACCES') return notRoot(socketPath, cause);
   return new UserError('AGENT_UNREACHABLE', `Cannot reach ${socketPath} because ${reason}: ${code}`, {
     cure,
+    command: code === 'ABORT_ERR' ? `tail ${log}` : startCommand(socketPath),
     cause,
     data: { code, reason },
   });
+}
+
+/** Only root may ask: MACHINE_NOT_ROOT, with the command that is run, as root. Whether anybody would have answered cannot be told. */
+export function notRoot(socketPath: string, cause: unknown): UserError {
+  return new UserError(
+    'MACHINE_NOT_ROOT',
+    `Cannot reach ${socketPath} because it is root's alone: current uid ${process.geteuid?.() ?? -1}`,
+    {
+      cure: 'Run it as root.',
+      command: `sudo ${process.argv.slice(1).join(' ')}`,
+      exitCode: exitCodes.machine,
+      cause,
+    },
+  );
+}
+
+/** What starts an agent of this instance. */
+function startCommand(socketPath: string): string {
+  const instance = instanceOf(socketPath);
+  return instance === 'default' ? 'millrace agent' : `millrace agent --instance ${instance}`;
 }
 
 function reasonOf(code: string, timeoutMs: number): string {
@@ -73,8 +93,6 @@ function reasonOf(code: string, timeoutMs: number): string {
     case 'ECONNREFUSED':
     case 'ECONNRESET':
       return 'the process behind it has ended';
-    case 'EACCES':
-      return "it is root's alone";
     case 'ABORT_ERR':
       return `the process behind it does not answer within ${timeoutMs} ms`;
     default:
@@ -87,7 +105,8 @@ function asUserError(body: unknown, fallback: string, instance: string): UserErr
   const error = body as Partial<ApiError> | null;
   const code = error?.code !== undefined && isErrorCode(error.code) ? error.code : 'AGENT_REFUSED';
   const command = error?.command ?? null;
-  const complete = command === null || command.includes('--instance') ? command : `${command} --instance ${instance}`;
+  const isOurs = command?.startsWith('millrace ') === true && !command.includes('--instance');
+  const complete = isOurs ? `${command} --instance ${instance}` : command;
   return new UserError(code, error?.message ?? fallback, {
     cure: error?.cure ?? 'See the log of the process that answered.',
     ...(complete === null ? {} : { command: complete }),

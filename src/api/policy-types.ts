@@ -55,8 +55,18 @@ export interface PolicyPodView {
   readonly local: boolean;
 }
 
+/** A service that policy knows: where a connection to it is judged is at its pods. */
+export interface PolicyServiceView {
+  readonly namespace: string;
+  readonly name: string;
+  readonly clusterIPs: readonly string[];
+  /** `NAMESPACE/NAME` */
+  readonly pods: readonly string[];
+}
+
 /** GET /v1/policies */
 export interface PolicyOverview {
+  readonly services: readonly PolicyServiceView[];
   readonly policies: readonly PolicyEntry[];
   readonly pods: readonly PolicyPodView[];
 }

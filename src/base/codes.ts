@@ -56,6 +56,7 @@ export const errorCodes = {
   IPTABLES_FAILED: 'iptables refused the rules',
   // flows
   FILTER_INVALID: 'a filter for flows makes no sense',
+  FLOWS_INVALID: 'a file holds no flows',
   FLOW_SERVER: 'a server of flows does not answer, or refused',
   FLOW_LISTEN: 'the address for the Hubble interface or the metrics cannot be listened on',
   // the mesh

@@ -42,6 +42,8 @@ export interface NumberSpec extends OptionBase {
 export interface ChoiceSpec extends OptionBase {
   readonly kind: 'choice';
   readonly choices: readonly string[];
+  /** Other spellings of some of them, which the help leaves out. */
+  readonly aliases?: Readonly<Record<string, string>>;
   readonly default?: string;
 }
 

@@ -37,7 +37,7 @@ export const podNamespaceOption = {
   summary: 'look for the pod in this namespace only',
 } as const;
 
-/** Reads what `-f` names. @throws UserError USAGE without any; what loadManifestFiles throws */
+/** Reads what `-f` names. @throws UserError USAGE without any, MANIFEST_INVALID where there is no object in them; what loadManifestFiles throws */
 export async function readFiles(
   files: readonly string[],
   namespace: string | null,
@@ -51,7 +51,11 @@ export async function readFiles(
   }
   const { loadManifestFiles } = await import('../manifests/load.ts');
   const options: LoadOptions = { signal, ...(namespace === null ? {} : { defaultNamespace: namespace }) };
-  return loadManifestFiles(files, options);
+  const parsed = await loadManifestFiles(files, options);
+  if (parsed.manifests.length > 0) return parsed;
+  throw new UserError('MANIFEST_INVALID', `Cannot tell which objects are meant because the files hold none: ${files.join(', ')}`, {
+    cure: 'Name files with objects in them; one that is empty, or comments only, is most often the wrong one.',
+  });
 }
 
 /** One line per warning, with its place. */

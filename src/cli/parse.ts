@@ -1,7 +1,10 @@
 import { Command as CommanderCommand, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { assertNever, exitCodes, UserError } from '../base/errors.ts';
-import type { ArgumentSpecs, Command, CommandValues, OptionOccurrence, OptionSpec, Output } from './command.ts';
+import type { ArgumentSpecs, ChoiceSpec, Command, CommandValues, OptionOccurrence, OptionSpec, Output } from './command.ts';
 import type { CommandEntry } from './registry.ts';
+
+/** Characters that the choices of an option may take beside its name. */
+const longChoices = 24;
 
 /** What the command line asks for. */
 export type Invocation =
@@ -133,13 +136,22 @@ function commanderOption(name: string, spec: OptionSpec): Option {
         spec.default,
       );
     case 'choice':
-      return withDefault(
-        new Option(`${dashes} <${spec.choices.join('|')}>`, spec.summary).argParser((value: string) => oneOf(value, spec.choices)),
-        spec.default,
-      );
+      return withDefault(choiceOption(name, dashes, spec), spec.default);
     default:
       return assertNever(spec, 'option');
   }
+}
+
+/** Choices stand in the place of the value; many of them, which would push every summary off a terminal of 80 columns, stand in the summary. */
+function choiceOption(name: string, dashes: string, { choices, aliases, summary }: ChoiceSpec): Option {
+  const inline = choices.join('|');
+  const isLong = inline.length > longChoices;
+  const value = isLong ? (name.split('-').at(-1) ?? name).toUpperCase() : inline;
+  return new Option(`${dashes} <${value}>`, isLong ? `${summary}: one of ${choices.join(', ')}` : summary).argParser((given: string) => {
+    const meant = aliases?.[given] ?? given;
+    if (!choices.includes(meant)) throw new InvalidArgumentError(`It must be one of ${choices.join(', ')}.`);
+    return meant;
+  });
 }
 
 function withDefault(option: Option, value: string | number | undefined): Option {
@@ -152,11 +164,6 @@ function wholeNumber(value: string, minimum: number, maximum: number): number {
     throw new InvalidArgumentError(`It must be a whole number from ${minimum} to ${maximum}.`);
   }
   return number;
-}
-
-function oneOf(value: string, choices: readonly string[]): string {
-  if (!choices.includes(value)) throw new InvalidArgumentError(`It must be one of ${choices.join(', ')}.`);
-  return value;
 }
 
 function argumentValues(specs: ArgumentSpecs, received: readonly unknown[]): Record<string, unknown> {

@@ -13,11 +13,11 @@ const echoRequest = { 4: 8, 6: 128 } as const;
 /** `millrace policy trace`: what policy says of a connection, by the tables and by the loaded programs. */
 export const policyTrace = defineCommand({
   description:
-    "Answers for the first packet of a connection, twice: from the compiled tables, which know the rule that decides, and from the programs in the kernel, which are run on such a packet without sending it. FROM and TO are a pod (NAME, NAMESPACE/NAME, deploy/NAME, app=VALUE) or an address. The port is the pod's own, not that of a service. Exit codes: 0 the two agree, whether the answer is ALLOWED or DENIED; 1 they do not, or --expect was given and the answer is another.",
+    "Answers for the first packet of a connection, twice: from the compiled tables, which know the rule that decides, and from the programs in the kernel, which are run on such a packet without sending it. FROM and TO are a pod (NAME, NAMESPACE/NAME, deploy/NAME, app=VALUE), a pod of a service (svc/NAME, svc/NAME.NAMESPACE, or its address), or an address. The port is the pod's own, not that of a service. Exit codes: 0 the two agree, whether the answer is ALLOWED or DENIED; 1 they do not, or --expect was given and the answer is another.",
   arguments: {},
   options: {
-    from: { kind: 'text', value: 'POD|ADDRESS', summary: 'who connects' },
-    to: { kind: 'text', value: 'POD|ADDRESS', summary: 'to whom' },
+    from: { kind: 'text', value: 'POD|SVC|ADDRESS', summary: 'who connects' },
+    to: { kind: 'text', value: 'POD|SVC|ADDRESS', summary: 'to whom' },
     port: { kind: 'number', value: 'N', minimum: 0, maximum: 65535, summary: 'the port; of icmp the type (default: echo request)' },
     protocol: { kind: 'choice', choices: protocols, default: 'tcp', summary: 'the protocol' },
     ipv6: { kind: 'flag', summary: "of the pods' addresses take the IPv6 ones" },
@@ -32,13 +32,13 @@ export const policyTrace = defineCommand({
   ],
   run: async ({ options, signal, stdout }) => {
     const [source, destination] = [required('--from', options.from), required('--to', options.to)];
-    if (options.port === null && options.protocol !== 'icmp') missing('--port');
+    if (options.protocol !== 'icmp' && (options.port === null || options.port === 0)) missing('--port', options.port);
     const instance = await runningInstance(options.instance);
     const [{ agentClient }, { addressPair, partyFor }] = await Promise.all([import('./agent-client.ts'), import('./policy-party.ts')]);
     const client = agentClient(instance);
-    const { pods } = await client.policies({ signal });
-    const from = partyFor(source, pods, options.namespace, instance);
-    const to = partyFor(destination, pods, options.namespace, instance);
+    const known = await client.policies({ signal });
+    const from = partyFor(source, known, options.namespace, instance);
+    const to = partyFor(destination, known, options.namespace, instance);
     const pair = addressPair(from, to, options.ipv6);
     const answer = await client.tracePolicy(
       { ...pair, ...portOf(options.protocol, options.port, pair.destination.includes(':')) },
@@ -94,8 +94,9 @@ function required(option: string, value: string | null): string {
   return value ?? missing(option);
 }
 
-function missing(option: string): never {
-  throw new UserError('USAGE', `Cannot trace because ${option} is missing: no value is given`, {
+function missing(option: string, given: number | null = null): never {
+  const why = given === null ? 'is missing: no value is given' : `is no port of a connection: ${given}`;
+  throw new UserError('USAGE', `Cannot trace because ${option} ${why}`, {
     cure: 'Say who connects to whom, and to which port.',
     command: 'millrace policy trace --from deploy/sleep --to deploy/sensitive-db --port 5432',
     exitCode: exitCodes.usage,

@@ -16,6 +16,13 @@ const up = defineCommand({
     file: { kind: 'list', short: 'f', value: 'FILE', summary: 'a manifest' },
     nodes: { kind: 'number', value: 'N', minimum: 1, maximum: 3, default: 1, summary: 'how many' },
     redirect: { kind: 'choice', choices: ['ebpf', 'iptables'], default: 'ebpf', summary: 'who redirects' },
+    'log-level': {
+      kind: 'choice',
+      choices: ['everything', 'something', 'next-to-nothing'],
+      aliases: { all: 'everything' },
+      default: 'something',
+      summary: 'how much to say',
+    },
     'dry-run': { kind: 'flag', summary: 'only say it' },
     name: { kind: 'text', value: 'NAME', summary: 'a name' },
   },
@@ -100,10 +107,18 @@ async function cli(line: string, abort = new AbortController()) {
 describe('runCommandLine()', () => {
   it('gives arguments and options, with defaults and without undefined, to the command that is named', async () => {
     expect((await cli('lab up')).code).toBe(5);
-    expect(seen).toEqual([{ arguments: { what: null }, options: { file: [], nodes: 1, redirect: 'ebpf', 'dry-run': false, name: null } }]);
+    expect(seen).toEqual([
+      {
+        arguments: { what: null },
+        options: { file: [], nodes: 1, redirect: 'ebpf', 'log-level': 'something', 'dry-run': false, name: null },
+      },
+    ]);
     expect((await cli('lab up all -f a.yaml --file b.yaml --nodes 2 --redirect iptables --dry-run --name=x')).code).toBe(2 + 8 + 2 + 1);
     expect(seen).toEqual([
-      { arguments: { what: 'all' }, options: { file: ['a.yaml', 'b.yaml'], nodes: 2, redirect: 'iptables', 'dry-run': true, name: 'x' } },
+      {
+        arguments: { what: 'all' },
+        options: { file: ['a.yaml', 'b.yaml'], nodes: 2, redirect: 'iptables', 'log-level': 'something', 'dry-run': true, name: 'x' },
+      },
     ]);
   });
 
@@ -124,6 +139,18 @@ describe('runCommandLine()', () => {
     expect((await cli('lab up --help')).stdout).toMatch(
       /Starts all of it[\s\S]*--nodes <N> +how many \(default: 1\)[\s\S]*Examples:\n {2}millrace lab up/,
     );
+  });
+
+  it('takes another spelling of a choice for the one that it means', async () => {
+    await cli('lab up --log-level all');
+    expect(seen).toMatchObject([{ options: { 'log-level': 'everything' } }]);
+  });
+
+  it('keeps long lists of choices in the summaries of the help', async () => {
+    const { stdout } = await cli('lab up --help');
+    expect(stdout).toMatch(/--redirect <ebpf\|iptables> +who redirects/);
+    expect(stdout).toMatch(/--log-level <LEVEL> +how much to say: one of everything, something,\n +next-to-nothing/);
+    expect(Math.max(...stdout.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(80);
   });
 
   it('ends with 2 and a hint when the command line is wrong', async () => {

@@ -38,9 +38,19 @@ export function isBpffs(path: string): boolean {
   }
 }
 
-/** The first bpf file system that is mounted, or null. */
+/** Where systemd mounts it, and every other tool looks first. */
+const usualBpffs = '/sys/fs/bpf';
+
+/**
+ * The machine's bpf file system: the usual one, or else the first that outlives whoever mounted it, or null. One below /run/millrace or /tmp is somebody's
+ * own (a lab's, a test's) and ends with it, and with it every pin there.
+ */
 export function findBpffs(mounts: string = readFileSync('/proc/self/mounts', 'utf8')): string | null {
-  return parseMounts(mounts).find((mount) => mount.type === 'bpf')?.target ?? null;
+  const targets = parseMounts(mounts)
+    .filter(({ type }) => type === 'bpf')
+    .map(({ target }) => target);
+  if (targets.includes(usualBpffs)) return usualBpffs;
+  return targets.find((target) => !/^\/(run\/millrace|tmp)\//.test(target)) ?? null;
 }
 
 /** Mounts a bpf file system of its own at an existing directory, readable by root only. @throws SysError */

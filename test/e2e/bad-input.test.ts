@@ -110,6 +110,15 @@ describe('lab up refuses, with the place in the file, and starts nothing', () =>
   });
 });
 
+describe('a file without objects', () => {
+  it.each([['apply'], ['delete'], ['up']])('is refused by lab %s', async (verb) => {
+    const { status, stderr } = await millrace(['lab', verb, '--instance', instance, '-f', file('empty.yaml', '# nothing\n')]);
+    expect({ status, code: /code {5}(\S+)/.exec(stderr)?.[1] }).toEqual({ status: 1, code: 'MANIFEST_INVALID' });
+    expect(stderr).toContain('because the files hold none');
+    expect(tracesOf(instance)).toEqual([]);
+  });
+});
+
 describe('the command line', () => {
   it.each([
     ['an instance that is a path', ['lab', 'up', '--instance', '../x']],

@@ -1,3 +1,7 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { playWorld, startFlowServer } from '../../../test/support/flow-server.ts';
 import { RecordedOutput } from '../../../test/support/recorded-output.ts';
@@ -41,11 +45,36 @@ describe('millrace observe', () => {
     expect(stderr).toMatch(/unix:\/\/\/nonexistent\/hubble\.sock does not answer[\s\S]*millrace status[\s\S]*FLOW_SERVER/);
   });
 
+  it('gives up a server that takes connections and never answers', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-silent-'));
+    const silent = createServer();
+    try {
+      const path = join(folder, 'hubble.sock');
+      await new Promise<void>((resolve) => silent.listen(path, resolve));
+      const { status, stderr } = await observe('--server', `unix://${path}`, '--last', '1');
+      expect({ status, message: stderr.split('\n')[0] }).toEqual({
+        status: 1,
+        message: `error: Cannot show flows because unix://${path} does not answer within 10000 ms`,
+      });
+    } finally {
+      silent.close();
+      rmSync(folder, { recursive: true });
+    }
+  }, 20_000);
+
+  it("takes hubble's other names of formats", async () => {
+    expect(await observe('--follow', '-o', 'tab')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('a table needs all of them'),
+    });
+    expect(await observe('--print-raw-filters', '-o', 'JSON')).toMatchObject({ status: 0 });
+  });
+
   it("passes on a server's refusal", async () => {
     await using server = await startFlowServer();
     expect(await observe('--server', server.address, '--http-status', 'x')).toMatchObject({
       status: 2,
-      stderr: expect.stringContaining('the server refuses the request: Cannot filter by http_status_code'),
+      stderr: expect.stringMatching(/the server refuses the request: Cannot filter by http_status_code[\s\S]*FILTER_INVALID/),
     });
   });
 

@@ -85,6 +85,7 @@ const formatting = {
     kind: 'choice',
     short: 'o',
     choices: ['compact', 'dict', 'json', 'jsonpb', 'table'],
+    aliases: { JSON: 'json', tab: 'table' },
     default: 'compact',
     summary: 'the format',
   },

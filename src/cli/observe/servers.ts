@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { fromJsonString } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
+import { notRoot } from '../../api/client.ts';
 import { instancePaths } from '../../api/paths.ts';
 import { UserError } from '../../base/errors.ts';
 import { compileFilters } from '../../flow/filter/compile.ts';
@@ -14,6 +15,9 @@ import { runningInstance } from '../running-instance.ts';
 import { mergeByTime, mergeFollowing } from './merge.ts';
 import type { ObserveOptions } from './request.ts';
 
+/** How long a server may take to say that it is there, in milliseconds. */
+const answerMs = 10_000;
+
 /** The servers that a command line names, or the one of its instance. */
 export async function serversOf(options: ObserveOptions): Promise<readonly string[]> {
   if (options.server === null) return [`unix://${instancePaths(await runningInstance(options.instance)).hubbleSocket}`];
@@ -25,7 +29,7 @@ export async function serversOf(options: ObserveOptions): Promise<readonly strin
 
 /**
  * The answers of all servers in the order of time. With several, one that fails is told to `warn` and the others go on.
- * Throws UserError FLOW_SERVER where none answers, or the only one refuses.
+ * Throws UserError FLOW_SERVER where none answers, FILTER_INVALID where the only one refuses the request, MACHINE_NOT_ROOT.
  */
 export async function* askServers(
   servers: readonly string[],
@@ -35,7 +39,9 @@ export async function* askServers(
   let failures = 0;
   const streams = servers.map(async function* (server): AsyncGenerator<GetFlowsResponse> {
     try {
-      yield* hubbleClient(server, options.tls).getFlows(request, { signal: options.signal });
+      const client = hubbleClient(server, options.tls);
+      await assertAnswers(client, options.signal);
+      yield* client.getFlows(request, { signal: options.signal });
     } catch (error) {
       if (options.signal.aborted) return;
       failures += 1;
@@ -49,22 +55,41 @@ export async function* askServers(
   else yield* request.follow ? mergeFollowing(streams) : mergeByTime(streams);
 }
 
+/** A process that is stopped keeps its sockets open, and flows may rightly take for ever to come: so it is asked something that it answers at once. */
+async function assertAnswers(client: ReturnType<typeof hubbleClient>, signal: AbortSignal): Promise<void> {
+  try {
+    await client.serverStatus({}, { signal, timeoutMs: answerMs });
+  } catch (error) {
+    // any other refusal is an answer, too: of a server that knows flows and no status
+    if ([Code.Unavailable, Code.DeadlineExceeded, Code.Canceled].includes(ConnectError.from(error).code)) throw error;
+  }
+}
+
 function serverError(server: string, cause: unknown): UserError {
   const error = ConnectError.from(cause);
   if (error.code === Code.InvalidArgument) {
-    return new UserError('FLOW_SERVER', `Cannot show flows because the server refuses the request: ${error.rawMessage}`, {
+    return new UserError('FILTER_INVALID', `Cannot show flows because the server refuses the request: ${error.rawMessage}`, {
       cure: 'Change the filter.',
       command: 'millrace observe --help',
       exitCode: 2,
       cause,
     });
   }
-  return new UserError('FLOW_SERVER', `Cannot show flows because ${server} does not answer: ${error.rawMessage}`, {
-    cure: 'Start a lab or an agent, or name another server with --server.',
+  if (server.startsWith('unix://') && isNoAccess(error.cause)) return notRoot(server.slice('unix://'.length), cause);
+  const hangs = error.code === Code.DeadlineExceeded;
+  const reason = hangs ? `within ${answerMs} ms` : `: ${error.rawMessage}`;
+  return new UserError('FLOW_SERVER', `Cannot show flows because ${server} does not answer${hangs ? ' ' : ''}${reason}`, {
+    cure: hangs
+      ? 'See whether its process is stopped or has no processor time.'
+      : 'Start a lab or an agent, or name another server with --server.',
     command: 'millrace status',
     cause,
     data: { server },
   });
+}
+
+function isNoAccess(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && cause.code === 'EACCES';
 }
 
 /** Reads the files of the TLS options; null where there is none of them. Throws UserError FILE_UNREADABLE. */
@@ -98,7 +123,7 @@ function unreadable(path: string, cause: unknown): UserError {
   });
 }
 
-/** Flows that `-o json` has written before, in the order of the file; the filters of the request hold. Throws UserError FILE_UNREADABLE, USAGE. */
+/** Flows that `-o json` has written before, in the order of the file; the filters of the request hold. Throws UserError FILE_UNREADABLE, FLOWS_INVALID. */
 export async function* readFlows(input: NodeJS.ReadableStream, path: string, request: GetFlowsRequest): AsyncGenerator<GetFlowsResponse> {
   const wanted = compileFilters(request.whitelist, request.blacklist);
   const since = request.since === undefined ? null : nanosecondsOf(request.since);
@@ -127,7 +152,7 @@ function parseLine(line: string, path: string, number: number): GetFlowsResponse
   try {
     return fromJsonString(GetFlowsResponseSchema, line, { ignoreUnknownFields: true });
   } catch (cause) {
-    throw new UserError('USAGE', `Cannot read flows because a line is not one of Hubble's JSON: line ${number} of ${path}`, {
+    throw new UserError('FLOWS_INVALID', `Cannot read flows because a line is not one of Hubble's JSON: line ${number} of ${path}`, {
       cure: 'Give a file that millrace observe -o json or hubble observe -o jsonpb has written.',
       where: { file: path, line: number, column: 1 },
       cause,
