@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -191,4 +192,22 @@ test('a pod whose program is missing is Failed and says why, and others run', as
     phase: 'Failed',
     problem: expect.stringContaining('no PostgreSQL server'),
   });
+});
+
+test('a pod whose disk is full is Failed and says which', async () => {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'millrace-test', paths.pods]);
+  try {
+    writeFileSync(join(paths.pods, 'fill'), Buffer.alloc(4096));
+    await lab.apply(shop(1));
+    await expect
+      .poll(() => lab.pods().map(({ phase, problem }) => ({ phase, problem })), { timeout: 5000 })
+      .toEqual([
+        {
+          phase: 'Failed',
+          problem: expect.stringMatching(`^Cannot write the files of the pod because the file system is full .ENOSPC.: ${paths.pods}/`),
+        },
+      ]);
+  } finally {
+    execFileSync('umount', ['--lazy', paths.pods]);
+  }
 });

@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MillraceError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
+import { asWriteError } from '../../base/write-error.ts';
 import { createCgroup } from '../../kernel/index.ts';
 import type { PodSpec, Probe } from '../../manifests/types.ts';
 import type { LabContainer, LabPod } from '../api.ts';
@@ -316,7 +317,8 @@ export class Pod {
 
   #fail(error: unknown): void {
     if (this.#abort.signal.aborted) return;
-    this.#problem = error instanceof Error ? error.message : String(error);
+    const failure = asWriteError(error, 'write the files of the pod', this.#folder);
+    this.#problem = failure instanceof Error ? failure.message : String(failure);
     this.#around.log.error({ pod: this.identity.name, namespace: this.identity.namespace, err: error }, 'a pod cannot start');
     this.#around.onChange();
   }
