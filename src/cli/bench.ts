@@ -1,4 +1,5 @@
-import { exitCodes } from '../base/errors.ts';
+import { dirname } from 'node:path';
+import { exitCodes, UserError } from '../base/errors.ts';
 import type { BenchOptions } from '../bench/options.ts';
 import type { BenchReport } from '../bench/types.ts';
 import type { CommandEnvironment } from './command.ts';
@@ -66,6 +67,7 @@ export const bench = defineCommand({
       proxy,
     };
     checkOptions(bench);
+    if (options.save !== null) await checkWritable(options.save);
     const report = options.from === null ? await measure(bench, { signal, stderr, env }) : await readSaved(options.from);
     const answer = await render(report, options.output);
     if (options.save === null) stdout.write(answer);
@@ -116,18 +118,35 @@ async function render(report: BenchReport, format: 'table' | 'json' | 'html' | '
 }
 
 async function save(path: string, answer: string, format: string): Promise<void> {
-  const [{ readFileSync, writeFileSync, existsSync }, { withSection }, { UserError }] = await Promise.all([
+  const [{ readFileSync, writeFileSync, existsSync }, { withSection }] = await Promise.all([
     import('node:fs'),
     import('../bench/markdown.ts'),
-    import('../base/errors.ts'),
   ]);
   try {
     const document = format === 'markdown' && existsSync(path) ? readFileSync(path, 'utf8') : '';
     writeFileSync(path, format === 'markdown' ? withSection(document, answer) : answer);
   } catch (cause) {
-    throw new UserError('FILE_UNWRITABLE', `Cannot save the answer because the file cannot be written: ${path}`, {
-      cure: 'Name a file in a folder that exists and that you may write.',
-      cause,
-    });
+    throw unwritable(path, cause);
   }
+}
+
+/** Before minutes are spent on an answer that nobody gets. @throws UserError FILE_UNWRITABLE */
+async function checkWritable(path: string): Promise<void> {
+  const { access, constants } = await import('node:fs/promises');
+  try {
+    const isThere = await access(path).then(
+      () => true,
+      () => false,
+    );
+    await access(isThere ? path : dirname(path), constants.W_OK);
+  } catch (cause) {
+    throw unwritable(path, cause);
+  }
+}
+
+function unwritable(path: string, cause: unknown): UserError {
+  return new UserError('FILE_UNWRITABLE', `Cannot save the answer because the file cannot be written: ${path}`, {
+    cure: 'Name a file in a folder that exists and that you may write.',
+    cause,
+  });
 }

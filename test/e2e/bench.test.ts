@@ -89,6 +89,8 @@ describe('millrace bench', () => {
     ['no rounds', ['--rounds', '0'], 2, 'USAGE'],
     ['a fixed rate by wrk', ['--load', 'wrk', '--rate', '10'], 2, 'USAGE'],
     ['a report that is not there', ['--from', '/no/such/file'], 1, 'FILE_UNREADABLE'],
+    // before it measures anything: it would begin with "measuring for"
+    ['a place where nothing can be saved', ['--save', '/no/such/folder/run.json'], 1, 'FILE_UNWRITABLE'],
     ['a report that is none', ['--from', join(import.meta.dirname, '../../package.json')], 1, 'BENCH_REPORT_INVALID'],
   ])('refuses %s', async (_what, args, status, code) => {
     const seen = await millrace(['bench', ...args]);
