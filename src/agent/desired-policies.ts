@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -5,7 +6,8 @@ import type { PolicyOutcome, PolicySurroundings, PolicyUpdate } from '../api/pol
 import { UserError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { PolicyManifest } from '../manifests/types.ts';
-import type { PolicyNamespace, PolicyNode, PolicyPod, PolicyService } from '../policy/types.ts';
+import { toPolicy } from '../policy/model.ts';
+import type { Policy, PolicyNamespace, PolicyNode, PolicyPod, PolicyService } from '../policy/types.ts';
 import type { PolicyName } from './policy-request.ts';
 import { parsePolicies, parsePolicyUpdate } from './policy-request.ts';
 import { replaceList, replaceObject } from './replace-file.ts';
@@ -14,18 +16,31 @@ type Surroundings = Required<PolicySurroundings>;
 
 const nothing: Surroundings = { namespaces: [], services: [], nodes: [], pods: [], names: {} };
 
+/** A policy that is wished for. */
+interface Wish {
+  readonly name: PolicyName;
+  /** Equal for equal manifests. */
+  readonly print: string;
+  readonly policy: Policy;
+}
+
+/** One of an operator's own; they are few, and written whole each time. */
+interface OwnWish extends Wish {
+  readonly manifest: PolicyManifest;
+}
+
 /**
  * The policies that the agent was asked to enforce, and what they depend on, also on disk: a list that comes whole (from a cluster, a lab), and
  * those that an operator adds one by one, which win where both have a name. What did not change is the same object as before, so that the compiler
- * need not look at it.
+ * need not look at it. Of the list only what it means is kept in memory: a large cluster's manifests are as much as all the rest.
  */
 export class DesiredPolicies {
   readonly #path: string;
-  #listed: ReadonlyMap<string, PolicyManifest> = new Map();
-  readonly #own = new Map<string, PolicyManifest>();
+  #listed: ReadonlyMap<string, Wish> = new Map();
+  readonly #own = new Map<string, OwnWish>();
   #surroundings: Surroundings = nothing;
-  /** Whether the list is on disk, which is large and seldom changes. */
-  #saved = false;
+  /** The list, until it is on disk. */
+  #unsaved: readonly PolicyManifest[] | null = [];
   /** Files that were damaged, and whose content nobody has said anew. */
   readonly #lost = new Set<string>();
 
@@ -41,7 +56,7 @@ export class DesiredPolicies {
     for (const [file, of] of Object.entries(take)) {
       if (!(await restore(file, log, (body) => of(desired, body)))) desired.#lost.add(file);
     }
-    desired.#saved = true;
+    desired.#unsaved = null;
     return desired;
   }
 
@@ -61,18 +76,25 @@ export class DesiredPolicies {
   }
 
   /** All that hold, those of the list first. */
-  policies(): readonly { readonly manifest: PolicyManifest; readonly origin: 'list' | 'operator' }[] {
-    return [
-      ...[...this.#listed].filter(([key]) => !this.#own.has(key)).map(([, manifest]) => ({ manifest, origin: 'list' as const })),
-      ...[...this.#own.values()].map((manifest) => ({ manifest, origin: 'operator' as const })),
-    ];
+  policies(): readonly { readonly policy: Policy; readonly origin: 'list' | 'operator' }[] {
+    const found: { policy: Policy; origin: 'list' | 'operator' }[] = [];
+    for (const [key, { policy }] of this.#listed) if (!this.#own.has(key)) found.push({ policy, origin: 'list' });
+    for (const { policy } of this.#own.values()) found.push({ policy, origin: 'operator' });
+    return found;
+  }
+
+  /** How many hold. */
+  get count(): number {
+    let hidden = 0;
+    for (const key of this.#own.keys()) if (this.#listed.has(key)) hidden += 1;
+    return this.#listed.size + this.#own.size - hidden;
   }
 
   /** Takes the whole list in the place of the one before. */
   replace(update: PolicyUpdate): readonly PolicyOutcome[] {
     const before = this.#listed;
     this.#lost.delete(this.#path);
-    this.#listed = new Map(same(before.values(), update.policies).map((manifest) => [keyOf(manifest), manifest]));
+    this.#listed = new Map(update.policies.map((manifest) => [keyOf(manifest), wishOf(manifest, before.get(keyOf(manifest)))]));
     const now = this.#surroundings;
     this.#surroundings = {
       namespaces: same<PolicyNamespace>(now.namespaces, update.namespaces),
@@ -81,8 +103,8 @@ export class DesiredPolicies {
       pods: same<PolicyPod>(now.pods, update.pods ?? []),
       names: update.names ?? {},
     };
-    this.#saved = false;
-    return [...this.#listed].map(([key, manifest]) => ({ ...nameOf(manifest), outcome: outcomeOf(before.get(key), manifest) }));
+    this.#unsaved = update.policies;
+    return [...this.#listed].map(([key, wish]) => ({ ...wish.name, outcome: outcomeOf(before.get(key), wish) }));
   }
 
   /** Adds an operator's own, or changes them. */
@@ -90,9 +112,10 @@ export class DesiredPolicies {
     this.#lost.delete(operatorPath(this.#path));
     return manifests.map((manifest) => {
       const key = keyOf(manifest);
-      const outcome = outcomeOf(this.#own.get(key), manifest);
-      if (outcome !== 'unchanged') this.#own.set(key, manifest);
-      return { ...nameOf(manifest), outcome };
+      const before = this.#own.get(key);
+      const wish = wishOf(manifest, before);
+      if (wish !== before) this.#own.set(key, { ...wish, manifest });
+      return { ...wish.name, outcome: outcomeOf(before, wish) };
     });
   }
 
@@ -107,13 +130,18 @@ export class DesiredPolicies {
   }
 
   async save(): Promise<void> {
-    if (!this.#saved && !this.#lost.has(this.#path)) {
-      const list: PolicyUpdate = { policies: [...this.#listed.values()], ...this.#surroundings };
-      await replaceObject(this.#path, { ...list });
-      this.#saved = true;
+    const unsaved = this.#unsaved;
+    if (unsaved !== null && !this.#lost.has(this.#path)) {
+      // a map, because the last of a name holds
+      const policies = [...new Map(unsaved.map((manifest) => [keyOf(manifest), manifest])).values()];
+      await replaceObject(this.#path, { policies, ...this.#surroundings });
+      if (this.#unsaved === unsaved) this.#unsaved = null;
     }
     const own = operatorPath(this.#path);
-    if (!this.#lost.has(own)) await replaceList(own, this.#own.values());
+    if (!this.#lost.has(own)) {
+      const manifests = [...this.#own.values()].map(({ manifest }) => manifest);
+      await replaceList(own, manifests);
+    }
   }
 }
 
@@ -177,9 +205,15 @@ function keyOfName({ kind, namespace, name }: PolicyName): string {
   return `${kind}/${namespace}/${name}`;
 }
 
-function outcomeOf(before: PolicyManifest | undefined, now: PolicyManifest): 'created' | 'configured' | 'unchanged' {
+/** What a manifest wishes for: the very object of before where it says the same. */
+function wishOf(manifest: PolicyManifest, before: Wish | undefined): Wish {
+  const print = createHash('sha256').update(JSON.stringify(manifest)).digest('base64');
+  return before?.print === print ? before : { name: nameOf(manifest), print, policy: toPolicy(manifest) };
+}
+
+function outcomeOf(before: Wish | undefined, now: Wish): 'created' | 'configured' | 'unchanged' {
   if (before === undefined) return 'created';
-  return before === now || JSON.stringify(before) === JSON.stringify(now) ? 'unchanged' : 'configured';
+  return before.print === now.print ? 'unchanged' : 'configured';
 }
 
 /** What is equal to something of before is that very object. */

@@ -14,7 +14,6 @@ import type { PolicyManifest } from '../manifests/types.ts';
 import { formatIp } from '../pods/address.ts';
 import { PolicyCompiler } from '../policy/compiler.ts';
 import { PolicyTables } from '../policy/lookup.ts';
-import { PolicyModel } from '../policy/model.ts';
 import { stepsBetween } from '../policy/steps.ts';
 import type { CompiledPolicy, Policy, PolicyCluster } from '../policy/types.ts';
 import type { PolicyTableChange } from '../policy-tables/index.ts';
@@ -28,6 +27,7 @@ import { InterfaceNames } from './interface-names.ts';
 import { livingCookies } from './living-namespaces.ts';
 import { addressesLeft, isOfOthers, ownAddresses } from './own-addresses.ts';
 import { ownNode } from './own-node.ts';
+import { ClusterView } from './policy-cluster.ts';
 import { overviewOf } from './policy-overview.ts';
 import { endpointOf, policyPodOf } from './policy-pod.ts';
 import type { PolicyName } from './policy-request.ts';
@@ -58,7 +58,7 @@ export class PolicyManager implements Disposable {
   readonly #desired: DesiredPolicies;
   readonly #log: Logger;
   readonly #interfaceNames: InterfaceNames;
-  readonly #model = new PolicyModel();
+  readonly #view = new ClusterView();
   readonly #pods = new Map<bigint, GuardedPod>();
   #compiler = new PolicyCompiler();
   /** What the kernel judges by now, which is a step on the way while it changes. */
@@ -66,7 +66,6 @@ export class PolicyManager implements Disposable {
   #held: HeldPolicy | null = null;
   #identities: ReadonlyMap<string, number> = new Map();
   #identitiesOf: CompiledPolicy['endpoints'] | null = null;
-  #tables: PolicyTables | null = null;
   #started = false;
   #problem: string | null = null;
   #lastApplyMs: number | null = null;
@@ -216,7 +215,7 @@ export class PolicyManager implements Disposable {
 
   status(): PolicyAgentStatus {
     return {
-      count: this.#desired.policies().length,
+      count: this.#desired.count,
       invalid: this.#held?.compiled.statuses.filter(({ valid }) => !valid).length ?? 0,
       lastApplyMs: this.#lastApplyMs,
       identities: this.#held?.compiled.identities.length ?? 0,
@@ -249,10 +248,9 @@ export class PolicyManager implements Disposable {
           cure: 'Try again in a moment.',
         });
       }
-      this.#tables ??= new PolicyTables(held.compiled);
       return traceBoth({
         request,
-        tables: this.#tables,
+        tables: new PolicyTables(held.compiled),
         cluster: held.cluster,
         pods: [...this.#pods.values()],
         plane: this.#plane,
@@ -262,7 +260,7 @@ export class PolicyManager implements Disposable {
   }
 
   get #hasPolicies(): boolean {
-    return this.#desired.policies().length + this.#desired.lost.length > 0;
+    return this.#desired.count + this.#desired.lost.length > 0;
   }
 
   #change(wish: () => readonly PolicyOutcome[]): Promise<PolicyChange> {
@@ -274,7 +272,7 @@ export class PolicyManager implements Disposable {
         const milliseconds = performance.now() - started;
         this.#lastApplyMs = milliseconds;
         this.#onApplied(milliseconds / 1000);
-        this.#log.info({ count: this.#desired.policies().length, durationMs: Math.round(milliseconds) }, 'policy holds');
+        this.#log.info({ count: this.#desired.count, durationMs: Math.round(milliseconds) }, 'policy holds');
         return { outcomes, milliseconds };
       } finally {
         await this.#desired.save();
@@ -284,14 +282,13 @@ export class PolicyManager implements Disposable {
 
   /** Compiles everything and writes what differs. */
   async #bring(): Promise<PolicyTableChange> {
-    const policies = this.#desired.policies().map(({ manifest }) => this.#model.policyOf(manifest));
+    const policies = this.#desired.policies().map(({ policy }) => policy);
     const cluster = this.#cluster();
     try {
       this.#desired.assertWhole();
       const [first, ...rest] = stepsBetween(this.#judged, policies);
       let applied = await this.#apply(first, cluster);
       for (const step of rest) applied = await this.#apply(step, cluster);
-      if (applied.compiled !== this.#held?.compiled) this.#tables = null;
       this.#held = { compiled: applied.compiled, policies, cluster };
       this.#problem = null;
       return applied.change;
@@ -327,16 +324,8 @@ export class PolicyManager implements Disposable {
   }
 
   #cluster(): PolicyCluster {
-    const { namespaces, services, nodes, pods, names } = this.#desired.surroundings;
     const own = [...this.#pods.values()].flatMap(({ known }) => known ?? []);
-    const here = new Set(own.map(({ namespace, name }) => `${namespace}/${name}`));
-    return {
-      pods: [...own, ...pods.filter(({ namespace, name }) => !here.has(`${namespace}/${name}`))],
-      namespaces,
-      services,
-      nodes: nodes.some(({ local }) => local) ? nodes : [...nodes, ownNode(this.#node)],
-      names: new Map(Object.entries(names)),
-    };
+    return this.#view.of(this.#desired.surroundings, own, () => ownNode(this.#node));
   }
 
   #endpoints(policies: boolean) {

@@ -137,13 +137,10 @@ export class PolicyTableWriter implements Disposable {
   async #write(compiled: CompiledPolicy, pods: ReadonlyMap<bigint, Endpoint>, pace: Pace, started: number): Promise<PolicyTableChange> {
     const current = (identity: number): number | undefined => this.#subjects.get(identity)?.policy;
     const rows = await this.#rows.add(compiled, current, pace);
-    const wanted = new Map(
-      compiled.subjects.map((subject) => [subject.identity, { policy: this.#rows.numberOf(subject.policy), flags: subjectFlags(subject) }]),
-    );
-    const subjectsWritten = this.#writeSubjects(wanted);
+    const subjectsWritten = this.#writeSubjects(compiled.subjects);
     const ipcache = await this.#ipcache.bring(compiled.ipcache, pace);
     const endpointCounts = this.#writeEndpoints(pods);
-    const subjectsRemoved = this.#removeSubjects(wanted);
+    const subjectsRemoved = this.#removeSubjects(compiled.subjects);
     const rowsRemoved = await this.#rows.removeGone(pace);
     const subjects = { written: subjectsWritten, removed: subjectsRemoved };
     const tables = [{ written: rows, removed: rowsRemoved }, subjects, ipcache, endpointCounts];
@@ -169,17 +166,23 @@ export class PolicyTableWriter implements Disposable {
     return policyEpoch;
   }
 
-  #writeSubjects(wanted: ReadonlyMap<number, SubjectRow>): number {
-    const differing = [...wanted].filter(([identity, { policy, flags }]) => {
-      const now = this.#subjects.get(identity);
-      return now?.policy !== policy || now.flags !== flags;
-    });
+  #writeSubjects(subjects: CompiledPolicy['subjects']): number {
+    const differing: [number, SubjectRow][] = [];
+    for (const subject of subjects) {
+      const now = this.#subjects.get(subject.identity);
+      const policy = this.#rows.numberOf(subject.policy);
+      const flags = subjectFlags(subject);
+      if (now?.policy !== policy || now.flags !== flags) differing.push([subject.identity, { policy, flags }]);
+    }
     this.#maps.subjects.setMany(differing);
     for (const [identity, row] of differing) this.#subjects.set(identity, row);
     return differing.length;
   }
 
-  #removeSubjects(wanted: ReadonlyMap<number, SubjectRow>): number {
+  /** What is left of those that were, after all of `subjects` were written. */
+  #removeSubjects(subjects: CompiledPolicy['subjects']): number {
+    if (this.#subjects.size === subjects.length) return 0;
+    const wanted = new Set(subjects.map(({ identity }) => identity));
     const gone = [...this.#subjects.keys()].filter((identity) => !wanted.has(identity));
     this.#maps.subjects.deleteMany(gone);
     for (const identity of gone) this.#subjects.delete(identity);

@@ -1,7 +1,6 @@
-import { parseIp, unmapIp } from '../pods/address.ts';
+import { cidrOf, formatCidr, parseIp, unmapIp } from '../pods/address.ts';
 import type { PortPrefix } from './ports.ts';
 import { inPortPrefix } from './ports.ts';
-import { PrefixMap, rangeOf } from './prefix-map.ts';
 import type {
   CompiledPolicy,
   CompiledRule,
@@ -30,26 +29,30 @@ export interface Lookup extends PolicyVerdict {
 
 /**
  * The compiled tables as the kernel reads them: identity of both addresses, subject, two longest-prefix look-ups, three tiers. The same steps as in
- * bpf/lib/verdict.bpf.h, so that `policy trace` can say which row decided.
+ * bpf/lib/verdict.bpf.h, so that `policy trace` can say which row decided. Lists are walked, because an index of a large cluster would cost more than
+ * the few questions that are asked of it.
  */
 export class PolicyTables {
   readonly #compiled: CompiledPolicy;
-  readonly #ipcache = new PrefixMap<number>();
-  readonly #subjects = new Map<number, CompiledSubject>();
   /** Rows of a policy, peer and direction, the longest prefix first. Made per policy when it is first asked. */
   readonly #rows = new Map<number, ReadonlyMap<string, readonly PolicyRow[]>>();
 
   constructor(compiled: CompiledPolicy) {
     this.#compiled = compiled;
-    for (const { prefix, identity } of compiled.ipcache) this.#ipcache.set(rangeOf(prefix), identity);
-    for (const subject of compiled.subjects) this.#subjects.set(subject.identity, subject);
   }
 
   /** The identity of an address; `world` where it is not known. Throws a plain Error where the text is no address. */
   identityOf(text: string): number {
     const ip = parseIp(text);
     if (ip === null) throw new Error(`not an address: ${text}`);
-    return this.#ipcache.longest(unmapIp(ip)) ?? world;
+    const plain = unmapIp(ip);
+    const bits = new Map(Array.from({ length: plain.bytes.length * 8 + 1 }, (_, prefix) => [formatCidr(cidrOf(plain, prefix)), prefix]));
+    let longest = { bits: -1, identity: world };
+    for (const { prefix, identity } of this.#compiled.ipcache) {
+      const own = bits.get(prefix);
+      if (own !== undefined && own > longest.bits) longest = { bits: own, identity };
+    }
+    return longest.identity;
   }
 
   lookup(flow: PolicyFlow): Lookup {
@@ -61,7 +64,7 @@ export class PolicyTables {
 
   /** What mr_policy_verdict answers for two identities. */
   verdict(own: number, peer: number, direction: Direction, protocol: number, port: number): Lookup {
-    const subject = this.#subjects.get(own) ?? null;
+    const subject = this.#compiled.subjects.find(({ identity }) => identity === own) ?? null;
     const identities = { subject: own, peer };
     if (subject === null || !subject[direction]) {
       return { verdict: 'allow', reason: null, rule: null, identities, subject, rows: { peer: null, everybody: null }, decidedBy: null };

@@ -1,5 +1,5 @@
 import type { Cidr } from '../pods/types.ts';
-import type { IdentityRecord, NamedPort } from './identity.ts';
+import type { NamedPort } from './identity.ts';
 import type { RowItem, RowTemplate } from './rows.ts';
 import type { Direction, Peer, PolicyCell, PolicyRow } from './types.ts';
 
@@ -12,7 +12,6 @@ export type PlainPeer = Exclude<Peer, { readonly kind: 'service' | 'services' }>
 export interface PeerEntry {
   readonly key: string;
   readonly peer: PlainPeer;
-  readonly matches: (record: IdentityRecord) => boolean;
   readonly ids: Set<number>;
   /** Sections that select by it, and sections with rules that name it; null while there is none. */
   subjectOf: Set<ExpandedSection> | null;

@@ -25,7 +25,7 @@ export class PeerIndex {
     const key = peerKey(peer);
     const known = this.#entries.get(key);
     if (known !== undefined) return known;
-    const entry: PeerEntry = { key, peer, matches: peerMatcher(peer), ids: new Set(), subjectOf: null, peerOf: null };
+    const entry: PeerEntry = { key, peer, ids: new Set(), subjectOf: null, peerOf: null };
     this.#entries.set(key, entry);
     if (peer.kind === 'cidr') {
       const at = this.#byRange.get(peer.cidr);
@@ -33,9 +33,10 @@ export class PeerIndex {
       else at.add(entry);
     }
     for (const anchor of anchorsOf(peer)) addTo(this.#byLabel, anchor, entry);
+    const matches = peerMatcher(peer);
     for (const id of this.#candidates(peer)) {
       const record = this.#records.get(id);
-      if (record !== undefined && entry.matches(record)) entry.ids.add(id);
+      if (record !== undefined && matches(record)) entry.ids.add(id);
     }
     return entry;
   }
@@ -68,7 +69,8 @@ export class PeerIndex {
     const namespace = namespaceOf(record);
     if (namespace !== undefined) addTo(this.#idsByNamespace, namespace, id);
     if (record.range !== null) this.#rangeIds.add(id);
-    const named = this.#entriesFor(record).filter((entry) => entry.matches(record));
+    // made for this one look: entries are tens of thousands, and what they keep counts
+    const named = this.#entriesFor(record).filter(({ peer }) => peerMatcher(peer)(record));
     for (const entry of named) entry.ids.add(id);
     return named;
   }

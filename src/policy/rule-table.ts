@@ -1,4 +1,4 @@
-import type { CompiledRule, Direction, MatchType, PolicyReference, PolicyRule } from './types.ts';
+import type { CompiledRule, CompiledRules, Direction, MatchType, PolicyReference, PolicyRule } from './types.ts';
 
 /** `kind namespace/name`; equal for equal references. */
 export function referenceKey({ kind, namespace, name }: PolicyReference): string {
@@ -16,41 +16,83 @@ interface RuleSource {
   readonly matchType: MatchType;
 }
 
+/** Rules on one page; a power of two. */
+const pageSize = 128;
+
+type Pages = ReadonlyMap<number, ReadonlyMap<number, CompiledRule>>;
+
+/** The rules at one moment. There are tens of thousands and a change touches a few, so moments share the pages that are equal. */
+class RulePages implements CompiledRules {
+  readonly #pages: Pages;
+
+  constructor(pages: Pages) {
+    this.#pages = pages;
+  }
+
+  get(id: number): CompiledRule | undefined {
+    return this.#pages.get(pageOf(id))?.get(id);
+  }
+
+  *keys(): Iterable<number> {
+    for (const page of this.#pages.values()) yield* page.keys();
+  }
+
+  *values(): Iterable<CompiledRule> {
+    for (const page of this.#pages.values()) yield* page.values();
+  }
+}
+
+function pageOf(id: number): number {
+  return Math.floor(id / pageSize);
+}
+
 /** Ids of rules: no id is given twice. */
 export class RuleTable {
-  #rules = new Map<number, CompiledRule>();
+  readonly #pages = new Map<number, Map<number, CompiledRule>>();
+  /** Pages that no snapshot has. */
+  readonly #own = new Set<number>();
+  #snapshot: RulePages | null = null;
   #next = 1;
-  #shared = true;
 
   /** The id of a rule: that of `before` where the policy had such a rule already, else a new one. */
   hold(source: RuleSource, before: RuleIds): number {
     const known = before.size === 0 ? undefined : before.take(ruleKey(source));
     const id = known ?? this.#next++;
-    if (known === undefined || this.#rules.get(id)?.name !== source.name) {
+    if (known === undefined || this.get(id)?.name !== source.name) {
       const { policy, direction, action, section, index, name, matchType } = source;
-      this.#writable().set(id, { id, policy, direction, action, section, index, name, matchType });
+      this.#writable(id).set(id, { id, policy, direction, action, section, index, name, matchType });
     }
     return id;
   }
 
   drop(id: number): void {
-    this.#writable().delete(id);
+    const page = this.#writable(id);
+    page.delete(id);
+    if (page.size === 0) this.#pages.delete(pageOf(id));
   }
 
   get(id: number): CompiledRule | undefined {
-    return this.#rules.get(id);
+    return this.#pages.get(pageOf(id))?.get(id);
   }
 
-  /** The rules as they are now; the map does not change afterwards, and is the same one where nothing did. */
-  snapshot(): ReadonlyMap<number, CompiledRule> {
-    this.#shared = true;
-    return this.#rules;
+  /** The rules as they are now; they do not change afterwards, and are the same object where nothing did. */
+  snapshot(): CompiledRules {
+    this.#snapshot ??= new RulePages(new Map(this.#pages));
+    this.#own.clear();
+    return this.#snapshot;
   }
 
-  #writable(): Map<number, CompiledRule> {
-    if (this.#shared) this.#rules = new Map(this.#rules);
-    this.#shared = false;
-    return this.#rules;
+  /** The page of an id, to be changed. */
+  #writable(id: number): Map<number, CompiledRule> {
+    this.#snapshot = null;
+    const number = pageOf(id);
+    let page = this.#pages.get(number);
+    if (page === undefined || !this.#own.has(number)) {
+      page = new Map(page);
+      this.#pages.set(number, page);
+      this.#own.add(number);
+    }
+    return page;
   }
 }
 

@@ -74,12 +74,18 @@ export function namespaceRequirements(selector: LabelSelector): LabelRequirement
   return requirementsOf(selector, 'k8s', namespaceLabelsPrefix);
 }
 
-export const inNamespace = (namespace: string): LabelRequirement => ({
-  source: 'k8s',
-  key: namespaceKey,
-  operator: 'In',
-  values: [namespace],
-});
+/** Nearly every rule demands one of a few namespaces: each demand is kept once. */
+const demands = new Map<string, LabelRequirement>();
+
+export function inNamespace(namespace: string): LabelRequirement {
+  let demand = demands.get(namespace);
+  if (demand === undefined) {
+    if (demands.size > 10_000) demands.clear();
+    demand = { source: 'k8s', key: namespaceKey, operator: 'In', values: [namespace] };
+    demands.set(namespace, demand);
+  }
+  return demand;
+}
 
 /** Every pod, and nothing else. */
 export const isPod: LabelRequirement = { source: 'k8s', key: namespaceKey, operator: 'Exists', values: [] };

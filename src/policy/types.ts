@@ -156,7 +156,7 @@ export interface CompiledSubject {
   readonly egress: boolean;
 }
 
-/** precedence: rank << 8 | enum mr_action; rule: a key of CompiledPolicy.rules, or 0. */
+/** precedence: rank << 8 | enum mr_action; rule: an id in CompiledPolicy.rules, or 0. */
 export interface PolicyCell {
   readonly precedence: number;
   readonly rule: number;
@@ -193,6 +193,13 @@ export interface CompiledRule {
   readonly matchType: MatchType;
 }
 
+/** Rules by id. */
+export interface CompiledRules {
+  get(id: number): CompiledRule | undefined;
+  keys(): Iterable<number>;
+  values(): Iterable<CompiledRule>;
+}
+
 export interface CompiledEndpoint {
   readonly namespace: string;
   readonly name: string;
@@ -212,7 +219,7 @@ export interface CompiledPolicy {
    * compilation: new rows are written before the ipcache, old ones removed after it. Everything else that changes gets a new number.
    */
   readonly rows: ReadonlyMap<number, readonly PolicyRow[]>;
-  readonly rules: ReadonlyMap<number, CompiledRule>;
+  readonly rules: CompiledRules;
   /** One for each policy given, in their order. */
   readonly statuses: readonly PolicyStatus[];
 }
