@@ -41,7 +41,10 @@ export class Identities implements Directory, RuleDirectory {
     const [before, ...older] = this.#states;
     if (before !== undefined && isSame(before.known, known)) return;
     const kept = before === undefined ? [] : [{ ...before, endedMs: nowMs }, ...older];
-    this.#states = [{ known, endedMs: null }, ...kept.filter(({ endedMs }) => endedMs === null || nowMs - endedMs < rememberMs)];
+    this.#states = [
+      { known: onlyKnown(known), endedMs: null },
+      ...kept.filter(({ endedMs }) => endedMs === null || nowMs - endedMs < rememberMs),
+    ];
     this.#states.splice(rememberedStates);
   }
 
@@ -128,6 +131,13 @@ interface Index {
   readonly pods: ReadonlyMap<string, FlowPod>;
   readonly services: ReadonlyMap<string, ServiceName>;
   readonly names: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Without what else is in the objects that were told: an earlier state would keep all of a cluster's policy. */
+function onlyKnown({ compiled, cluster }: KnownIdentities): KnownIdentities {
+  const { identities, endpoints, rules } = compiled;
+  const { pods, services, names } = cluster;
+  return { compiled: { identities, endpoints, rules }, cluster: { pods, services, names } };
 }
 
 function isSame(one: KnownIdentities, other: KnownIdentities): boolean {

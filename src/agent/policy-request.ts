@@ -13,7 +13,11 @@ const kinds = ['CiliumNetworkPolicy', 'CiliumClusterwideNetworkPolicy', 'Network
 /** Tables and comparisons know one way to write an address. */
 const address = z.string().transform((text, context) => {
   const ip = parseIp(text);
-  if (ip !== null) return formatIp(unmapIp(ip));
+  if (ip !== null) {
+    const written = formatIp(unmapIp(ip));
+    // nearly always it is, and the text that lives already is kept instead of another one
+    return written === text ? text : written;
+  }
   context.addIssue({ code: 'custom', message: 'no IP address' });
   return z.NEVER;
 });

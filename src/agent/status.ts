@@ -61,8 +61,8 @@ export async function mapStatus(plane: DataPlane): Promise<readonly MapStatus[]>
     let entries: number | null = null;
     if (type !== 'RINGBUF') {
       entries = 0;
-      for (const _ of map.keys()) {
-        entries += 1;
+      for (const { count } of map.batches('keys')) {
+        entries += count;
         if (pace.isDue) await pace.rest();
       }
     }

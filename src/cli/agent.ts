@@ -42,6 +42,8 @@ export const agent = defineCommand({
       stdout.write(`removed everything of instance ${settings.instance}\n`);
       return exitCodes.done;
     }
+    const { keepMemorySmall } = await import('../agent/process-memory.ts');
+    keepMemorySmall();
     const { runAgent } = await import('../agent/agent.ts');
     await runAgent(settings, createLogger({ level: options['log-level'] ?? 'info', name: 'agent' }), signal);
     return exitCodes.done;

@@ -29,6 +29,8 @@ function bind() {
     fcntl: lib.func('int fcntl(int fd, int command, long argument)') as (fd: number, command: number, argument: number) => number,
     // <sys/file.h>
     flock: lib.func('int flock(int fd, int operation)') as (fd: number, operation: number) => number,
+    // <malloc.h>
+    mallopt: lib.func('int mallopt(int option, int value)') as (option: number, value: number) => number,
     // <sched.h>
     setns: lib.func('int setns(int fd, int type)') as (fd: number, type: number) => number,
     // <sys/ioctl.h>

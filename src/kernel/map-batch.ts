@@ -86,11 +86,30 @@ function singleDelete(map: RawMap, keys: Buffer, from: number): number {
   return deleted;
 }
 
+/** Entries that were read together, one behind the other in both buffers. */
+export interface Batch {
+  readonly count: number;
+  readonly keys: Buffer;
+  readonly values: Buffer;
+}
+
+/** Keys and values one after another; as `batches`. */
+export function* batchEntries(map: RawMap, withValues: boolean): Generator<readonly [Buffer, Buffer]> {
+  for (const { count, keys, values } of batches(map, withValues)) {
+    for (let index = 0; index < count; index += 1) {
+      yield [
+        keys.subarray(index * map.keySize, (index + 1) * map.keySize),
+        values.subarray(index * map.valueSize, (index + 1) * map.valueSize),
+      ];
+    }
+  }
+}
+
 /**
  * Keys and values, batch by batch, or one by one where the type has no batches; there, values are read only when asked for. The buffers
  * yielded are valid until the next step.
  */
-export function* batchEntries(map: RawMap, withValues: boolean): Generator<readonly [Buffer, Buffer]> {
+export function* batches(map: RawMap, withValues: boolean): Generator<Batch> {
   let capacity = 1024;
   let keys = Buffer.alloc(capacity * map.keySize);
   let values = Buffer.alloc(capacity * map.valueSize);
@@ -110,13 +129,7 @@ export function* batchEntries(map: RawMap, withValues: boolean): Generator<reado
     }
     if (result < 0 && result !== -ENOENT) fail('MAP_LOOKUP_BATCH', map, result);
     started = true;
-    const count = attr.readU32('batch.count');
-    for (let index = 0; index < count; index += 1) {
-      yield [
-        keys.subarray(index * map.keySize, (index + 1) * map.keySize),
-        values.subarray(index * map.valueSize, (index + 1) * map.valueSize),
-      ];
-    }
+    yield { count: attr.readU32('batch.count'), keys, values };
     // The last batch comes together with ENOENT.
     if (result === -ENOENT) return;
   }
@@ -126,7 +139,7 @@ export function* batchEntries(map: RawMap, withValues: boolean): Generator<reado
  * Keys (and values) one by one. The next key is asked for before the current one is handed out, so the consumer may delete it; if the
  * next one vanishes meanwhile, the kernel starts over, hence the bound. Keys whose value vanished are passed over.
  */
-function* singleEntries(map: RawMap, withValues: boolean): Generator<readonly [Buffer, Buffer]> {
+function* singleEntries(map: RawMap, withValues: boolean): Generator<Batch> {
   let current = Buffer.alloc(map.keySize);
   let next = Buffer.alloc(map.keySize);
   const value = Buffer.alloc(withValues ? map.valueSize : 0);
@@ -137,7 +150,7 @@ function* singleEntries(map: RawMap, withValues: boolean): Generator<readonly [B
     const identity = current.toString('latin1');
     if (seen.has(identity)) return;
     seen.add(identity);
-    if (!withValues || lookup(map, current, value)) yield [current, value];
+    if (!withValues || lookup(map, current, value)) yield { count: 1, keys: current, values: value };
   }
 }
 

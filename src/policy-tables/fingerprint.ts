@@ -1,33 +1,39 @@
 import { randomBytes } from 'node:crypto';
 
+/** Of the rows of one table; sizes are multiples of four. */
+export interface RowLayout {
+  readonly keySize: number;
+  readonly valueSize: number;
+  /** Where in the key four bytes lie that do not count; null: all count. */
+  readonly ignored: number | null;
+}
+
 /**
  * Tells whether two sets of rows are equal without keeping both: a sum over hashes of the rows, in any order. 64 bits, keyed anew by each
  * process, so that nobody can make two sets that look the same.
  */
 export class Fingerprint {
+  readonly #layout: RowLayout;
   #count = 0;
   #one = 0;
   #other = 0;
 
-  /** Adds one row of mr_policy: the bytes of its key and value. The policy's own number does not count. */
-  add(key: Uint8Array, value: Uint8Array): void {
-    let one = seeds[0];
-    let other = seeds[1];
-    for (let at = 0; at < key.length; at += 4) {
-      // bytes 4 to 7 are the number
-      if (at === 4) continue;
-      const word = wordAt(key, at);
-      one = mix(one ^ word, multipliers[0]);
-      other = mix(other ^ word, multipliers[1]);
-    }
-    for (let at = 0; at < value.length; at += 4) {
-      const word = wordAt(value, at);
-      one = mix(one ^ word, multipliers[0]);
-      other = mix(other ^ word, multipliers[1]);
-    }
+  constructor(layout: RowLayout) {
+    this.#layout = layout;
+  }
+
+  /** Adds the row that has its key and its value at these places; by position, because nothing may be made for each of a hundred thousand rows. */
+  add(keys: Uint8Array, keyAt: number, values: Uint8Array, valueAt: number): void {
     this.#count += 1;
-    this.#one = (this.#one + one) | 0;
-    this.#other = (this.#other + other) | 0;
+    this.#one = (this.#one + this.#hash(keys, keyAt, values, valueAt, seeds[0], multipliers[0])) | 0;
+    this.#other = (this.#other + this.#hash(keys, keyAt, values, valueAt, seeds[1], multipliers[1])) | 0;
+  }
+
+  /** Takes out a row that was added. */
+  remove(keys: Uint8Array, keyAt: number, values: Uint8Array, valueAt: number): void {
+    this.#count -= 1;
+    this.#one = (this.#one - this.#hash(keys, keyAt, values, valueAt, seeds[0], multipliers[0])) | 0;
+    this.#other = (this.#other - this.#hash(keys, keyAt, values, valueAt, seeds[1], multipliers[1])) | 0;
   }
 
   /** How many rows were added. */
@@ -37,6 +43,14 @@ export class Fingerprint {
 
   equals(other: Fingerprint): boolean {
     return this.#count === other.#count && this.#one === other.#one && this.#other === other.#other;
+  }
+
+  #hash(keys: Uint8Array, keyAt: number, values: Uint8Array, valueAt: number, seed: number, multiplier: number): number {
+    const { keySize, valueSize, ignored } = this.#layout;
+    let hash = seed;
+    for (let at = 0; at < keySize; at += 4) if (at !== ignored) hash = mix(hash ^ wordAt(keys, keyAt + at), multiplier);
+    for (let at = 0; at < valueSize; at += 4) hash = mix(hash ^ wordAt(values, valueAt + at), multiplier);
+    return hash;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Pace } from '../base/pace.ts';
+import type { Batch } from '../kernel/index.ts';
 import { BpfMap, mapCodec } from '../kernel/index.ts';
 import type { CompiledPolicy, PolicyRow, PolicyTiers } from '../policy/types.ts';
 import type { DataPlaneMaps } from '../redirect/ebpf/maps.ts';
@@ -8,6 +9,9 @@ import { rowKeyCodec, rowName, sameTiers, tiersCodec } from './rows.ts';
 
 /** Rows written with one system call: about two milliseconds. */
 const chunk = 2048;
+
+/** A policy's number does not count: it is another one in each process. */
+const layout = { keySize: rowKeyCodec.size, valueSize: tiersCodec.size, ignored: 4 } as const;
 
 /** A policy that is in the kernel. */
 interface Present {
@@ -60,12 +64,9 @@ export class PolicyRows {
     this.#old = [];
     this.#unfinished = [];
     this.#count = 0;
-    for (const [key, value] of this.#map.bytes()) {
-      const number = key.readUInt32LE(4);
-      const print = this.#left.get(number) ?? new Fingerprint();
-      print.add(key, value);
-      this.#left.set(number, print);
-      this.#count += 1;
+    for (const batch of this.#map.batches()) {
+      addRows(this.#left, batch);
+      this.#count += batch.count;
       if (pace.isDue) await pace.rest();
     }
     this.#next = Math.max(0, ...this.#left.keys()) + 1;
@@ -75,11 +76,8 @@ export class PolicyRows {
   async differs(pace: Pace, stop: () => boolean): Promise<boolean | null> {
     if (this.#left.size + this.#gone.length + this.#old.length > 0) return true;
     const found = new Map<number, Fingerprint>();
-    for (const [key, value] of this.#map.bytes()) {
-      const number = key.readUInt32LE(4);
-      const print = found.get(number) ?? new Fingerprint();
-      print.add(key, value);
-      found.set(number, print);
+    for (const batch of this.#map.batches()) {
+      addRows(found, batch);
       if (pace.isDue) await pace.rest();
       if (stop()) return null;
     }
@@ -218,15 +216,29 @@ function keysOf(policy: number, rows: readonly PolicyRow[]): readonly RowKey[] {
   return rows.map((row) => ({ policy, row }));
 }
 
+/** Adds rows to the fingerprints of their policies. */
+function addRows(prints: Map<number, Fingerprint>, { count, keys, values }: Batch): void {
+  for (let index = 0; index < count; index += 1) {
+    const keyAt = index * layout.keySize;
+    const number = keys.readUInt32LE(keyAt + layout.ignored);
+    let print = prints.get(number);
+    if (print === undefined) {
+      print = new Fingerprint(layout);
+      prints.set(number, print);
+    }
+    print.add(keys, keyAt, values, index * layout.valueSize);
+  }
+}
+
 function printOf(rows: readonly PolicyRow[]): Fingerprint {
-  const print = new Fingerprint();
+  const print = new Fingerprint(layout);
   const key = Buffer.alloc(rowKeyCodec.size);
   const value = Buffer.alloc(tiersCodec.size);
   const [keyView, valueView] = [viewOf(key), viewOf(value)];
   for (const row of rows) {
     rowKeyCodec.write(keyView, 0, { policy: 0, row });
     tiersCodec.write(valueView, 0, row.tiers);
-    print.add(key, value);
+    print.add(key, 0, value, 0);
   }
   return print;
 }

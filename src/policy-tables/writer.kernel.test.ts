@@ -12,7 +12,7 @@ let object: BpfObject;
 let maps: DataPlaneMaps;
 let writer: PolicyTableWriter;
 
-const sizes = { ipcache: 64, rows: 128, subjects: 8 };
+const sizes = { ipcache: 2500, rows: 128, subjects: 8 };
 const elf = compileBpf('bpf/tests/policy_only.bpf.c', [
   { file: 'bpf/abi/version.h', from: 'MR_SIZE_IPCACHE = 131072', to: `MR_SIZE_IPCACHE = ${sizes.ipcache}` },
   { file: 'bpf/abi/version.h', from: 'MR_SIZE_POLICY_ROWS = 1048576', to: `MR_SIZE_POLICY_ROWS = ${sizes.rows}` },
@@ -180,7 +180,10 @@ describe('PolicyTableWriter.apply()', () => {
     expect(policyOf(257)).toBe(before);
     expect(rowsOf(before)).toHaveLength(3);
     expect(maps.policy.count()).toBe(3);
-    const ipcache = Array.from({ length: sizes.ipcache + 1 }, (_, index) => ({ prefix: `10.1.0.${index}/32`, identity: 300 }));
+    const ipcache = Array.from({ length: sizes.ipcache + 1 }, (_, index) => ({
+      prefix: `10.1.${index >> 8}.${index & 255}/32`,
+      identity: 300,
+    }));
     await expect(writer.apply({ ...base, ipcache }, [])).rejects.toMatchObject({ data: { map: 'mr_ipcache' } });
     const change = await writer.apply(compiled({ 3: [row(0, 0, 1)] }, [subject(257, 3)], base.ipcache), []);
     expect(change.rows).toEqual({ written: 1, removed: 3 });
@@ -227,22 +230,26 @@ describe('PolicyTableWriter.differs()', () => {
   });
 
   it('leaves off when it is told to, and goes on with the addresses where it was', async () => {
-    const ipcache = Array.from({ length: 20 }, (_, index) => ({ prefix: `10.1.0.${index}/32`, identity: 300 }));
+    const ipcache = Array.from({ length: sizes.ipcache }, (_, index) => ({
+      prefix: `10.1.${index >> 8}.${index & 255}/32`,
+      identity: 300,
+    }));
     await writer.apply({ ...base, ipcache }, []);
     expect(await writer.differs(() => true)).toBeNull();
-    const rows = maps.policy.count();
-    let looks = 0;
-    // past the rows, whose policies are looked at once more, and five addresses
-    const stop = () => ++looks > rows + base.rows.size + 5;
-    expect(await writer.differs(stop)).toBeNull();
-    looks = 0;
-    let more = 0;
-    expect(
-      await writer.differs(() => {
-        more += 1;
-        return false;
-      }),
-    ).toBe(false);
-    expect(more).toBeLessThan(rows + base.rows.size + ipcache.length);
+    const looksUntil = async (last: number): Promise<{ looks: number; answer: boolean | null }> => {
+      let looks = 0;
+      const answer = await writer.differs(() => {
+        looks += 1;
+        return looks === last;
+      });
+      return { looks, answer };
+    };
+    const whole = await looksUntil(Number.POSITIVE_INFINITY);
+    expect(whole.answer).toBe(false);
+    // one lot of addresses short of the end
+    expect(await looksUntil(whole.looks - 1)).toEqual({ looks: whole.looks - 1, answer: null });
+    const more = await looksUntil(Number.POSITIVE_INFINITY);
+    expect(more.answer).toBe(false);
+    expect(more.looks).toBeLessThan(whole.looks - 1);
   });
 });

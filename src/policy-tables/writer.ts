@@ -73,12 +73,13 @@ export class PolicyTableWriter implements Disposable {
    */
   async differs(stop: () => boolean): Promise<boolean | null> {
     if (!this.#learned) return true;
-    const subjects = [...this.#maps.subjects.entries()];
-    const moved = subjects.some(([identity, { policy, flags }]) => {
+    let subjects = 0;
+    for (const [identity, { policy, flags }] of this.#maps.subjects.entries()) {
       const known = this.#subjects.get(identity);
-      return known?.policy !== policy || known.flags !== flags;
-    });
-    if (moved || subjects.length !== this.#subjects.size) return true;
+      if (known?.policy !== policy || known.flags !== flags) return true;
+      subjects += 1;
+    }
+    if (subjects !== this.#subjects.size) return true;
     const endpoints = [...this.#maps.endpoints.entries()];
     if (endpoints.length !== this.#endpoints.size) return true;
     if (endpoints.some(([cookie, row]) => this.#endpoints.get(cookie) !== fingerprint(row))) return true;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { manifestsOf, policiesOf } from '../../test/support/policy-world.ts';
-import { PolicyModel, toPolicy } from './model.ts';
+import { toPolicy } from './model.ts';
 
 const cilium = (spec: string) =>
   `apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: p, namespace: x}\nspec: {endpointSelector: {}, ${spec}}\n`;
@@ -58,15 +58,5 @@ describe('toPolicy()', () => {
     expect(ranks).toEqual([...ranks].sort((a, b) => b - a));
     expect(new Set(ranks).size).toBe(100);
     expect(Math.min(...ranks)).toBeGreaterThan(0);
-  });
-});
-
-describe('PolicyModel', () => {
-  it('policyOf() gives the same object for the same manifest', () => {
-    const [manifest] = manifestsOf(cilium('ingress: [{}]'));
-    if (manifest === undefined) throw new Error('no manifest');
-    const model = new PolicyModel();
-    expect(model.policyOf(manifest)).toBe(model.policyOf(manifest));
-    expect(model.policyOf({ ...manifest })).not.toBe(model.policyOf(manifest));
   });
 });
