@@ -25,10 +25,14 @@ const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(reso
 async function replaceAgent(): Promise<void> {
   const { pid } = await lab.agent.status();
   process.kill(pid, 'SIGKILL');
-  await until('a new agent', async () => {
-    const status = await lab.agent.status().catch(() => null);
-    return status !== null && status.pid !== pid ? status : null;
-  });
+  await until(
+    'a new agent',
+    async () => {
+      const status = await lab.agent.status().catch(() => null);
+      return status !== null && status.pid !== pid ? status : null;
+    },
+    30_000,
+  );
 }
 
 describe('agent', () => {

@@ -4,6 +4,8 @@ import { Agent, request } from 'node:http';
 
 const tickMs = 5;
 const answerWithinMs = 5000;
+/** Requests of one kind that wait for their answers at once: a machine that is too busy for the rate is asked for less, and not for ever more. */
+const mostInFlight = 64;
 /** @type {readonly import('./load.ts').LoadTarget[]} */
 const targets = JSON.parse(process.argv.at(-1) ?? '[]');
 
@@ -21,22 +23,23 @@ const runs = targets.map((target) => ({
   ...target,
   agent: target.connections === 'kept' ? new Agent({ keepAlive: true, maxSockets: 32 }) : /** @type {const} */ (false),
   due: 0,
+  inFlight: 0,
   report: /** @type {Report} */ ({ sent: 0, statuses: {}, errors: {}, direct: 0, slowestMs: 0 }),
 }));
-let inFlight = 0;
 let stopping = false;
 
 /** @param {(typeof runs)[number]} run */
-function send({ url, agent, report }) {
+function send(run) {
+  const { url, agent, report } = run;
   const started = performance.now();
   let open = true;
-  inFlight += 1;
+  run.inFlight += 1;
   report.sent += 1;
   /** @type {(counts: Record<string, number>, key: string) => void} */
   const settle = (counts, key) => {
     if (!open) return;
     open = false;
-    inFlight -= 1;
+    run.inFlight -= 1;
     add(counts, key);
     report.slowestMs = Math.max(report.slowestMs, Math.round(performance.now() - started));
     finish();
@@ -68,13 +71,13 @@ const timer = setInterval(() => {
   const now = performance.now();
   for (const run of runs) {
     run.due += ((now - last) / 1000) * run.perSecond;
-    for (; run.due >= 1; run.due -= 1) send(run);
+    for (; run.due >= 1; run.due -= 1) if (run.inFlight < mostInFlight) send(run);
   }
   last = now;
 }, tickMs);
 
 function finish() {
-  if (!stopping || inFlight > 0) return;
+  if (!stopping || runs.some((run) => run.inFlight > 0)) return;
   process.stdout.write(`${JSON.stringify(Object.fromEntries(runs.map((run) => [run.name, run.report])))}\n`, () => process.exit(0));
 }
 

@@ -8,6 +8,7 @@ import type { TestLab } from './test-lab.ts';
 export interface LoadTarget {
   readonly name: string;
   readonly url: string;
+  /** At most; fewer on a machine that answers too slowly. */
   readonly perSecond: number;
   /** Reused, or made anew for each request. */
   readonly connections: 'kept' | 'new';
