@@ -14,7 +14,6 @@ import type { PolicyManifest } from '../manifests/types.ts';
 import { formatIp } from '../pods/address.ts';
 import { PolicyCompiler } from '../policy/compiler.ts';
 import { PolicyTables } from '../policy/lookup.ts';
-import { stepsBetween } from '../policy/steps.ts';
 import type { CompiledPolicy, Policy, PolicyCluster } from '../policy/types.ts';
 import type { PolicyTableChange } from '../policy-tables/index.ts';
 import { HostPrograms, PolicyTableWriter } from '../policy-tables/index.ts';
@@ -32,6 +31,7 @@ import { overviewOf } from './policy-overview.ts';
 import { endpointOf, policyPodOf } from './policy-pod.ts';
 import type { PolicyName } from './policy-request.ts';
 import { traceBoth } from './policy-trace.ts';
+import { howToGo } from './take-over.ts';
 
 export interface PolicyManagerOptions {
   readonly plane: DataPlane;
@@ -61,8 +61,8 @@ export class PolicyManager implements Disposable {
   readonly #view = new ClusterView();
   readonly #pods = new Map<bigint, GuardedPod>();
   #compiler = new PolicyCompiler();
-  /** What the kernel judges by now, which is a step on the way while it changes. */
-  #judged: readonly Policy[] = [];
+  /** What the kernel judges by now, which is a step on the way while it changes; null: by what an earlier agent left. */
+  #judged: readonly Policy[] | null = null;
   #held: HeldPolicy | null = null;
   #identities: ReadonlyMap<string, number> = new Map();
   #identitiesOf: CompiledPolicy['endpoints'] | null = null;
@@ -248,14 +248,9 @@ export class PolicyManager implements Disposable {
           cure: 'Try again in a moment.',
         });
       }
-      return traceBoth({
-        request,
-        tables: new PolicyTables(held.compiled),
-        cluster: held.cluster,
-        pods: [...this.#pods.values()],
-        plane: this.#plane,
-        node: this.#node,
-      });
+      const pods = [...this.#pods.values()];
+      const tables = new PolicyTables(held.compiled);
+      return traceBoth({ request, tables, cluster: held.cluster, pods, plane: this.#plane, node: this.#node });
     });
   }
 
@@ -286,16 +281,17 @@ export class PolicyManager implements Disposable {
     const cluster = this.#cluster();
     try {
       this.#desired.assertWhole();
-      const [first, ...rest] = stepsBetween(this.#judged, policies);
-      let applied = await this.#apply(first, cluster);
-      for (const step of rest) applied = await this.#apply(step, cluster);
+      const { compiler, steps } = await howToGo(this.#judged, policies, { compiler: this.#compiler, writer: this.#writer, cluster });
+      this.#compiler = compiler;
+      let applied = await this.#apply(steps[0], cluster);
+      for (const step of steps.slice(1)) applied = await this.#apply(step, cluster);
       this.#held = { compiled: applied.compiled, policies, cluster };
       this.#problem = null;
       return applied.change;
     } catch (error) {
       this.#problem = error instanceof Error ? error.message : String(error);
-      // it says itself that it is of no more use
-      if (error instanceof MillraceError && error.code === 'IDENTITIES_EXHAUSTED') this.#compiler = new PolicyCompiler();
+      // the compiler says itself that it is of no more use
+      if (error instanceof MillraceError && error.code === 'IDENTITIES_EXHAUSTED') this.#judged = null;
       throw error;
     }
   }
@@ -305,6 +301,7 @@ export class PolicyManager implements Disposable {
     this.#identities = this.#identitiesIn(compiled);
     const change = await this.#writer.apply(compiled, this.#endpoints(policies.length > 0));
     this.#judged = policies;
+    this.#compiler.forgetEarlier();
     return { compiled, change };
   }
 

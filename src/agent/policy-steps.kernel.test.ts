@@ -10,6 +10,7 @@ import { PolicyTableWriter } from '../policy-tables/index.ts';
 import { ipcacheKey } from '../policy-tables/rows.ts';
 import type { DataPlaneMaps } from '../redirect/ebpf/maps.ts';
 import { openMaps } from '../redirect/ebpf/maps.ts';
+import { howToGo } from './take-over.ts';
 
 /** Looks at the kernel's tables after every single write: an agent may be killed at any of them, and packets come between all of them. */
 let object: BpfObject;
@@ -167,4 +168,37 @@ describe('stepsBetween()', () => {
     ]);
     expect(stepsBetween(narrow, wideList)).toHaveLength(2);
   });
+});
+
+describe('howToGo()', () => {
+  const cluster = world;
+
+  it.each(Object.keys(lists).map((name) => [name] as const))(
+    'takes over what an agent left that had numbered its identities otherwise, whatever it did last, and writes %s',
+    async (name) => {
+      const left = new PolicyCompiler();
+      // numbers that another order of lists gives
+      for (const other of ['blocks', 'names', 'narrow', 'pods'])
+        await writer.apply(left.compile(policiesOf(lists[other] ?? ''), cluster), []);
+      const [before, after] = [policiesOf(lists[name] ?? ''), policiesOf(wide)];
+      const [first] = stepsBetween(before, after);
+      await writer.apply(left.compile(before, cluster), []);
+      await writer.apply(left.compile(first, cluster), []);
+      writer.close();
+      writer = new PolicyTableWriter(maps);
+      const [one, other] = [flows.map(judge), flows.map((flow) => evaluate(before, cluster, flow).verdict)];
+      const wrong = new Set<string>();
+      watch(() => {
+        flows.forEach((flow, index) => {
+          const now = judge(flow);
+          if (now !== one[index] && now !== other[index]) wrong.add(`${flow.direction} ${flow.destination}:${flow.port} ${now}`);
+        });
+      });
+      const { compiler, steps } = await howToGo(null, before, { compiler: new PolicyCompiler(), writer, cluster });
+      for (const step of steps) await writer.apply(compiler.compile(step, cluster), []);
+      vi.restoreAllMocks();
+      expect([...wrong]).toEqual([]);
+      expect(flows.map(judge)).toEqual(other);
+    },
+  );
 });

@@ -38,6 +38,11 @@ export class IpcacheTable {
     return this.#known.size;
   }
 
+  /** Identity by prefix, as the table had it when it was last looked at, and with what was written since. */
+  get entries(): ReadonlyMap<string, number> {
+    return this.#known;
+  }
+
   async learn(pace: Pace): Promise<void> {
     const known = new Map<string, number>();
     const print = new Fingerprint(layout);

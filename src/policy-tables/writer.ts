@@ -67,6 +67,11 @@ export class PolicyTableWriter implements Disposable {
     return this.#rows.count + this.#ipcache.count;
   }
 
+  /** Which identity each range of addresses has, by canonical text, as far as it was learned or written. */
+  get identities(): ReadonlyMap<string, number> {
+    return this.#ipcache.entries;
+  }
+
   /**
    * Whether somebody else changed the tables. Changes nothing and keeps nothing, so it can be left off at any row: null where `stop` said so. No apply()
    * may run meanwhile. Two microseconds a row.

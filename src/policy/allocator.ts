@@ -9,16 +9,17 @@ export class NumberAllocator {
   readonly #used = new Set<number>();
   #next: number;
 
-  /** `what` is for the message when none is left. */
-  constructor(first: number, last: number, what: string) {
+  /** `what` is for the message when none is left. `taken` are given to nobody before all others were used, but to whom they are asked for. */
+  constructor(first: number, last: number, what: string, taken: Iterable<number> = []) {
     this.#first = first;
     this.#last = last;
     this.#what = what;
     this.#next = first;
+    for (const number of taken) if (number >= this.#next && number < last) this.#next = number + 1;
   }
 
-  /** The number of `key`, a new one where it has none. Throws MillraceError IDENTITIES_EXHAUSTED where all are held. */
-  numberOf(key: string): number {
+  /** The number of `key`; where it has none the `wished` one, if it is free, or a new one. Throws MillraceError IDENTITIES_EXHAUSTED where all are held. */
+  numberOf(key: string, wished?: number): number {
     const held = this.#byKey.get(key);
     if (held !== undefined) return held;
     if (this.#used.size > this.#last - this.#first) {
@@ -27,9 +28,7 @@ export class NumberAllocator {
         `Cannot number ${this.#what} because all numbers are taken: current value ${this.#used.size}`,
       );
     }
-    while (this.#used.has(this.#next)) this.#advance();
-    const number = this.#next;
-    this.#advance();
+    const number = wished !== undefined && this.#isFree(wished) ? wished : this.#new();
     this.#byKey.set(key, number);
     this.#used.add(number);
     return number;
@@ -40,6 +39,17 @@ export class NumberAllocator {
     if (number === undefined) return;
     this.#byKey.delete(key);
     this.#used.delete(number);
+  }
+
+  #isFree(number: number): boolean {
+    return number >= this.#first && number <= this.#last && !this.#used.has(number);
+  }
+
+  #new(): number {
+    while (this.#used.has(this.#next)) this.#advance();
+    const number = this.#next;
+    this.#advance();
+    return number;
   }
 
   #advance(): void {

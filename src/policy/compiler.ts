@@ -3,7 +3,7 @@ import { expandSection, precedenceOf, prepareSection, releaseSection } from './e
 import type { RowContext } from './group.ts';
 import { buildRows, patchRows } from './group.ts';
 import { Groups } from './groups.ts';
-import type { IdentityRecord } from './identity.ts';
+import type { EarlierNumbers, IdentityRecord } from './identity.ts';
 import { IdentityAllocator } from './identity.ts';
 import type { Population } from './inhabitants.ts';
 import { Inhabitants } from './inhabitants.ts';
@@ -47,7 +47,8 @@ export class PolicyCompiler {
   readonly #index = new PeerIndex();
   readonly #rules = new RuleTable();
   readonly #interests = new Interests();
-  readonly #inhabitants = new Inhabitants(new IdentityAllocator());
+  readonly #allocator: IdentityAllocator;
+  readonly #inhabitants: Inhabitants;
   readonly #groups = new Groups(this.#index);
   readonly #context: ExpandContext = { index: this.#index, rules: this.#rules, nextSerial: () => this.#serial++ };
   readonly #rowContext: RowContext;
@@ -58,7 +59,10 @@ export class PolicyCompiler {
   #serial = 1;
   #compilation = 0;
 
-  constructor() {
+  /** `earlier`: what another compiler's tables say, which these are to take the place of. It is asked until forgetEarlier(). */
+  constructor(earlier: EarlierNumbers = new Map()) {
+    this.#allocator = new IdentityAllocator(earlier);
+    this.#inhabitants = new Inhabitants(this.#allocator);
     const host = this.#index.entryOf({ kind: 'endpoints', selector: [isReserved('host')] });
     this.#index.pin(host);
     const name = "the node's own traffic";
@@ -70,6 +74,11 @@ export class PolicyCompiler {
     const items = [{ protocol: 0, port: 0, bits: 0, tier: 1, cell }];
     const hostRule: ExpandedRule = { serial: 0, everybody: false, entries: [host], items, named: [], templates: null };
     this.#rowContext = { index: this.#index, hostRule };
+  }
+
+  /** The earlier tables are no more: numbers are this compiler's own affair from now on. */
+  forgetEarlier(): void {
+    this.#allocator.forgetEarlier();
   }
 
   /**

@@ -53,19 +53,38 @@ const none: ReadonlySet<string> = new Set();
 /** Between the parts of a key: no label, name of a port or range holds it. */
 const separator = '\0';
 
-/** Makes identities and numbers them. It lives as long as the compiler, so that numbers are stable. */
-export class IdentityAllocator {
-  readonly #pods = new NumberAllocator(256, 65535, 'an identity of pods');
-  readonly #ranges = new NumberAllocator(2 ** 24, 2 ** 25 - 1, 'a range of addresses');
-  readonly #nodes = new NumberAllocator(2 ** 25, 2 ** 25 + 65535, 'an identity of nodes');
+/** What an earlier process left: which number each range of addresses has, by canonical text. */
+export type EarlierNumbers = ReadonlyMap<string, number>;
 
-  pods(labels: LabelSet, namedPorts: readonly NamedPort[], blocks: readonly string[]): IdentityRecord {
+/**
+ * Makes identities and numbers them. It lives as long as the compiler, so that numbers are stable. `at` is an address of whoever is meant: with it goes the
+ * number that an earlier process gave, and no number of that one's gets another meaning.
+ */
+export class IdentityAllocator {
+  readonly #pods: NumberAllocator;
+  readonly #ranges: NumberAllocator;
+  readonly #nodes: NumberAllocator;
+  #earlier: EarlierNumbers | null;
+
+  constructor(earlier: EarlierNumbers = new Map()) {
+    this.#earlier = earlier;
+    this.#pods = new NumberAllocator(256, 65535, 'an identity of pods', below(earlier, 65536));
+    this.#ranges = new NumberAllocator(2 ** 24, 2 ** 25 - 1, 'a range of addresses', below(earlier, 2 ** 25));
+    this.#nodes = new NumberAllocator(2 ** 25, 2 ** 25 + 65535, 'an identity of nodes', earlier.values());
+  }
+
+  /** What an earlier process left has been taken over: addresses may have other identities from now on. */
+  forgetEarlier(): void {
+    this.#earlier = null;
+  }
+
+  pods(labels: LabelSet, namedPorts: readonly NamedPort[], blocks: readonly string[], at?: string): IdentityRecord {
     const text = formatLabels(labels);
     const ports = namedPorts.map(({ name, protocol, port }) => `${name}/${protocol}/${port}`).sort();
     const key = `pods ${[...text, '', ...ports, '', ...[...blocks].sort()].join(separator)}`;
     return {
       key,
-      identity: { id: this.#pods.numberOf(key), labels: text, kind: 'pods' },
+      identity: { id: this.#pods.numberOf(key, this.#wished(at)), labels: text, kind: 'pods' },
       labels,
       range: null,
       blocks: blocks.length === 0 ? none : new Set(blocks),
@@ -74,7 +93,7 @@ export class IdentityAllocator {
     };
   }
 
-  outside({ range, fqdns, apiServer }: Outside): IdentityRecord {
+  outside({ range, fqdns, apiServer }: Outside, at?: string): IdentityRecord {
     const rangeText = range === null ? '' : formatCidr(range);
     const names = [...fqdns.keys()].sort();
     const labels = new Map<string, string>([['reserved:world', '']]);
@@ -87,7 +106,7 @@ export class IdentityAllocator {
     return {
       key,
       identity: {
-        id: this.#outsideId(key, range, names.length > 0, apiServer),
+        id: this.#outsideId(key, range, names.length > 0, apiServer, at),
         labels: formatLabels(labels),
         kind: range === null ? 'reserved' : 'range',
       },
@@ -99,10 +118,10 @@ export class IdentityAllocator {
     };
   }
 
-  #outsideId(key: string, range: Cidr | null, named: boolean, apiServer: boolean): number {
-    if (named) return this.#ranges.numberOf(key);
+  #outsideId(key: string, range: Cidr | null, named: boolean, apiServer: boolean, at: string | undefined): number {
+    if (named) return this.#ranges.numberOf(key, this.#wished(at));
     if (range === null) return apiServer ? reservedIds['kube-apiserver'] : reservedIds.world;
-    if (range.prefix > 0 || apiServer) return this.#ranges.numberOf(key);
+    if (range.prefix > 0 || apiServer) return this.#ranges.numberOf(key, this.#wished(at));
     return range.family === 4 ? reservedIds['world-ipv4'] : reservedIds['world-ipv6'];
   }
 
@@ -111,17 +130,17 @@ export class IdentityAllocator {
     return this.#node('host', nodeLabels, blocks, apiServer);
   }
 
-  remoteNode(nodeLabels: LabelSet, blocks: readonly string[], apiServer: boolean): IdentityRecord {
-    return this.#node('remote-node', nodeLabels, blocks, apiServer);
+  remoteNode(nodeLabels: LabelSet, blocks: readonly string[], apiServer: boolean, at?: string): IdentityRecord {
+    return this.#node('remote-node', nodeLabels, blocks, apiServer, at);
   }
 
-  #node(name: 'host' | 'remote-node', nodeLabels: LabelSet, blocks: readonly string[], apiServer: boolean): IdentityRecord {
+  #node(name: 'host' | 'remote-node', nodeLabels: LabelSet, blocks: readonly string[], apiServer: boolean, at?: string): IdentityRecord {
     const labels = new Map([[`reserved:${name}`, ''], ...nodeLabels]);
     if (apiServer) labels.set('reserved:kube-apiserver', '');
     const text = formatLabels(labels);
     const key = `${name} ${[...text, '', ...[...blocks].sort()].join(separator)}`;
     const plain = nodeLabels.size === 0 && blocks.length === 0 && !apiServer;
-    const id = name === 'host' || plain ? reservedIds[name] : this.#nodes.numberOf(key);
+    const id = name === 'host' || plain ? reservedIds[name] : this.#nodes.numberOf(key, this.#wished(at));
     return {
       key,
       identity: { id, labels: text, kind: id < 256 ? 'reserved' : 'node' },
@@ -147,10 +166,18 @@ export class IdentityAllocator {
     };
   }
 
+  #wished(at: string | undefined): number | undefined {
+    return at === undefined ? undefined : this.#earlier?.get(at);
+  }
+
   /** The identity is used no more: its number may come back, much later, for another. */
   free({ key }: IdentityRecord): void {
     this.#pods.free(key);
     this.#ranges.free(key);
     this.#nodes.free(key);
   }
+}
+
+function* below(earlier: EarlierNumbers, limit: number): Iterable<number> {
+  for (const number of earlier.values()) if (number < limit) yield number;
 }

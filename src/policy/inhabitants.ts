@@ -107,18 +107,20 @@ export class Inhabitants {
     const entries: IpcacheEntry[] = [];
     // nearly always all addresses lie in the same blocks, and so have one identity
     const made = new Map<string, IdentityRecord>();
-    const recordIn = (blocks: readonly string[]): IdentityRecord => {
+    const recordIn = (blocks: readonly string[], at?: string): IdentityRecord => {
       const key = blocks.join(' ');
       const known = made.get(key);
       if (known !== undefined) return known;
-      const record = this.#census.hold(this.#allocator.pods(labels, ports, blocks));
+      const record = this.#census.hold(this.#allocator.pods(labels, ports, blocks, at));
       made.set(key, record);
       records.push(record);
       return record;
     };
     for (const address of pod.addresses) {
       const range = parseCidrOrIp(address);
-      if (range !== null) entries.push({ prefix: formatCidr(range), identity: recordIn(interests.blocksOf(range)).identity.id });
+      if (range === null) continue;
+      const prefix = formatCidr(range);
+      entries.push({ prefix, identity: recordIn(interests.blocksOf(range), prefix).identity.id });
     }
     const first = records[0] ?? recordIn([]);
     const endpoint = { namespace: pod.namespace, name: pod.name, identity: first.identity.id };
@@ -153,7 +155,9 @@ export class Inhabitants {
       const labels = labelsOf(node);
       for (const address of node.addresses) {
         for (const range of rangesOf([address])) {
-          const record = this.#census.hold(this.#allocator.remoteNode(labels, interests.blocksOf(range), apiServer.has(address)));
+          const record = this.#census.hold(
+            this.#allocator.remoteNode(labels, interests.blocksOf(range), apiServer.has(address), formatCidr(range)),
+          );
           records.push(record);
           add(range, record);
         }
@@ -171,7 +175,7 @@ export class Inhabitants {
         const prefix = formatCidr(range);
         // Addresses of pods and nodes stay theirs.
         if (this.#book.isInside(prefix)) continue;
-        const record = this.#census.hold(this.#allocator.outside(outside));
+        const record = this.#census.hold(this.#allocator.outside(outside, prefix));
         records.push(record);
         entries.push({ prefix, identity: record.identity.id });
       }
@@ -189,8 +193,9 @@ export class Inhabitants {
     }
     for (const range of live) {
       if (this.#ranges.has(range)) continue;
-      const record = this.#census.hold(this.#allocator.outside({ range, fqdns: new Map(), apiServer: false }));
-      const entry = { prefix: formatCidr(range), identity: record.identity.id };
+      const prefix = formatCidr(range);
+      const record = this.#census.hold(this.#allocator.outside({ range, fqdns: new Map(), apiServer: false }, prefix));
+      const entry = { prefix, identity: record.identity.id };
       this.#book.claim(entry, claims.range);
       this.#ranges.set(range, { records: [record], entries: [entry] });
     }
