@@ -37,12 +37,21 @@ afterAll(() => {
   object.close();
 });
 
+/** Of the pod x/a, whose policy all lists are. */
+const cookie = 5n;
+
+async function bring(compiler: PolicyCompiler, policies: readonly Policy[]): Promise<void> {
+  const compiled = compiler.compile(policies, world);
+  const identity = compiled.endpoints.find(({ namespace, name }) => namespace === 'x' && name === 'a')?.identity ?? 0;
+  await writer.apply(compiled, [{ cookie, identity, addresses: ['10.0.0.1'], audit: false, reject: false, forwards: false }]);
+}
+
 const identityOf = (address: string): number => maps.ipcache.get(ipcacheKey({ prefix: `${address}/32` }))?.identity ?? 2;
 
 /** As mr_policy_verdict (bpf/lib/verdict.bpf.h), which asks the same tables the same way. */
 function judge({ direction, source, destination, protocol, port }: PolicyFlow): 'allow' | 'deny' {
-  const [own, peer] = direction === 'egress' ? [source, destination] : [destination, source];
-  const subject = maps.subjects.get(identityOf(own));
+  const peer = direction === 'egress' ? destination : source;
+  const subject = maps.subjects.get(maps.endpoints.get(cookie)?.identity ?? 0);
   if (subject === null || (subject.flags & (direction === 'egress' ? 1 : 2)) === 0) return 'allow';
   const ask = (id: number) =>
     maps.policy.get({
@@ -86,7 +95,7 @@ const lists: Readonly<Record<string, string>> = {
   blocks: `apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: { name: egress, namespace: x }
-spec: { podSelector: { matchLabels: { pod: a } }, policyTypes: [Egress, Ingress], egress: [{ to: [{ ipBlock: { cidr: 10.0.1.0/24, except: [10.0.1.2/32] } }, { ipBlock: { cidr: 203.0.113.0/24 } }], ports: [{ port: 80 }] }], ingress: [{ from: [{ ipBlock: { cidr: 10.0.1.2/31 } }], ports: [{ port: serve-80-tcp }] }] }
+spec: { podSelector: { matchLabels: { pod: a } }, policyTypes: [Egress, Ingress], egress: [{ to: [{ ipBlock: { cidr: 10.0.1.0/24, except: [10.0.1.2/32] } }, { ipBlock: { cidr: 203.0.113.0/24 } }], ports: [{ port: 80 }] }], ingress: [{ from: [{ ipBlock: { cidr: 10.0.1.2/31 } }], ports: [{ port: 80 }] }] }
 `,
   pods: cilium(
     'egress',
@@ -132,8 +141,8 @@ describe('stepsBetween()', () => {
     const of = new Map(names.map((name) => [name, policiesOf(lists[name] ?? '')]));
     const verdicts = (policies: readonly Policy[]) => flows.map((flow) => evaluate(policies, world, flow).verdict);
     const [before, after] = [of.get(from) ?? [], of.get(to) ?? []];
-    await writer.apply(new PolicyCompiler().compile([], world), []);
-    await writer.apply(compiler.compile(before, world), []);
+    await bring(new PolicyCompiler(), []);
+    await bring(compiler, before);
     const [one, other] = [verdicts(before), verdicts(after)];
     expect(flows.map(judge)).toEqual(one);
     expect(one).not.toEqual(other);
@@ -147,7 +156,7 @@ describe('stepsBetween()', () => {
           wrong.add(`${flow.direction} ${flow.source} ${flow.destination}:${flow.port} ${now}`);
       });
     });
-    for (const step of stepsBetween(before, after)) await writer.apply(compiler.compile(step, world), []);
+    for (const step of stepsBetween(before, after)) await bring(compiler, step);
     vi.restoreAllMocks();
     expect([...wrong]).toEqual([]);
     expect(looks).toBeGreaterThan(2);
@@ -171,22 +180,19 @@ describe('stepsBetween()', () => {
 });
 
 describe('howToGo()', () => {
-  const cluster = world;
-
   it.each(Object.keys(lists).map((name) => [name] as const))(
     'takes over what an agent left that had numbered its identities otherwise, whatever it did last, and writes %s',
     async (name) => {
       const left = new PolicyCompiler();
       // numbers that another order of lists gives
-      for (const other of ['blocks', 'names', 'narrow', 'pods'])
-        await writer.apply(left.compile(policiesOf(lists[other] ?? ''), cluster), []);
+      for (const other of ['blocks', 'names', 'narrow', 'pods']) await bring(left, policiesOf(lists[other] ?? ''));
       const [before, after] = [policiesOf(lists[name] ?? ''), policiesOf(wide)];
       const [first] = stepsBetween(before, after);
-      await writer.apply(left.compile(before, cluster), []);
-      await writer.apply(left.compile(first, cluster), []);
+      await bring(left, before);
+      await bring(left, first);
       writer.close();
       writer = new PolicyTableWriter(maps);
-      const [one, other] = [flows.map(judge), flows.map((flow) => evaluate(before, cluster, flow).verdict)];
+      const [one, other] = [flows.map(judge), flows.map((flow) => evaluate(before, world, flow).verdict)];
       const wrong = new Set<string>();
       watch(() => {
         flows.forEach((flow, index) => {
@@ -194,8 +200,8 @@ describe('howToGo()', () => {
           if (now !== one[index] && now !== other[index]) wrong.add(`${flow.direction} ${flow.destination}:${flow.port} ${now}`);
         });
       });
-      const { compiler, steps } = await howToGo(null, before, { compiler: new PolicyCompiler(), writer, cluster });
-      for (const step of steps) await writer.apply(compiler.compile(step, cluster), []);
+      const { compiler, steps } = await howToGo(null, before, { compiler: new PolicyCompiler(), writer, cluster: world });
+      for (const step of steps) await bring(compiler, step);
       vi.restoreAllMocks();
       expect([...wrong]).toEqual([]);
       expect(flows.map(judge)).toEqual(other);

@@ -10,6 +10,8 @@ export type Steps = readonly [readonly Policy[], ...(readonly Policy[])[]];
  * The lists to compile and bring in, one after the other, to get from one list of policies to another. What policies name decides which identities
  * there are: between the policies before and the ones after, the tables would for a moment judge by the policies of one and the identities of the other,
  * and let pass or drop what both agree on. So both lists' identities are there first, the policies change next, and identities that nobody asks for go last.
+ * Where a step gives the pod itself another identity together with its peers (named ports, labels that tell no pods apart otherwise, ranges that hold pods), its
+ * packets meet the two one after the other.
  */
 export function stepsBetween(before: readonly Policy[], now: readonly Policy[]): Steps {
   // whom nobody judges, no half of a list can harm
