@@ -2,14 +2,17 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { outputOf, startPlaced } from '../../bench/support/placed-process.ts';
 import { instancePaths } from '../../src/api/paths.ts';
 import type { PolicyUpdate } from '../../src/api/policy-types.ts';
 import { Cleanup } from '../../src/base/cleanup.ts';
+import { compilePrograms } from '../../src/bench/compile.ts';
 import { createNetns, joinByLink } from '../../src/conformance/network.ts';
 import { findCgroup2, moveToCgroup } from '../../src/kernel/index.ts';
 import { isPolicy } from '../../src/manifests/kinds.ts';
 import { parseManifests } from '../../src/manifests/parse.ts';
 import type { PodRequest } from '../../src/pods/types.ts';
+import { hubbleClient } from '../../src/serve/hubble/client.ts';
 import type { AgentInstance, AgentProcess } from '../support/agent-process.ts';
 import { createAgentInstance } from '../support/agent-process.ts';
 import type { TestNetns } from '../support/network.ts';
@@ -141,6 +144,35 @@ describe('a pod that may change its own network', () => {
     await until('the agent has seen it', async () => ((await problems()) === '' ? null : true));
     expect([await reach(below, 80), await reach(below, 81)]).toEqual(['web', 'TIMEOUT']);
     expect(await problems()).toMatch(/taken out of the pod/);
+  });
+});
+
+describe('a pod that floods', () => {
+  it('hides the drop of another pod from nobody, and what is not told is counted', async () => {
+    const programs = own.use(compilePrograms(['bench/flows/syn-flood.c']));
+    const other = own.use(await createNetns());
+    joinByLink({ netns: node, name: 'eth1', addresses: ['10.9.1.1/24'] }, { netns: other, name: 'eth0', addresses: ['10.9.1.2/24'] });
+    other.ip('route add default via 10.9.1.1\n');
+    await agent.client.enrol({ ...request(other, 'test/other'), labels: { app: 'pod' } });
+    const { cgroup, name } = theInstance();
+    const place = { cgroup, netns: pod.path, uid: 0, cpu: null };
+    const flood = startPlaced(place, programs.path('syn-flood'), ['10.9.0.2', server, '5432', '100000', '2']);
+    const over = outputOf(flood, 'the flood');
+    await sleep(800);
+    expect(await reach(other, 81)).toBe('TIMEOUT');
+    const client = hubbleClient(`unix://${instancePaths(name).hubbleSocket}`, null);
+    const told = await until('the drop of the other pod is told', async () => {
+      for await (const { responseTypes } of client.getFlows({ number: 1n, whitelist: [{ sourcePod: ['test/other'], verdict: [2] }] }))
+        if (responseTypes.case === 'flow') return responseTypes.value;
+      return null;
+    });
+    expect(told.l4?.protocol.value).toMatchObject({ destinationPort: 81 });
+    expect(Number((await over).toString())).toBeGreaterThan(20_000);
+    const flows = await until('nothing waits any more', async () => {
+      const { flows: now } = await agent.client.status();
+      return now.emitted === now.delivered + now.lost ? now : null;
+    });
+    expect(flows.suppressed).toBeGreaterThan(10_000);
   });
 });
 

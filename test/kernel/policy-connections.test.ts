@@ -150,6 +150,31 @@ describe('the life of a TCP connection', () => {
   });
 });
 
+describe('connections of another pod', () => {
+  it('stay when a pod floods with datagrams that it may send', () => {
+    const [mine, others] = [pod.cookie, pod.cookie + 1n];
+    const row = kernel.maps.endpoints.get(mine);
+    if (row === null) throw new Error('no endpoint');
+    const datagram = () => kernel.run('egress', frame4({ protocol: UDP, ...out }, udp(4000, 53)));
+    const reply = () => kernel.run('ingress', frame4({ protocol: UDP, ...back }, udp(53, 4000)));
+    shake();
+    expect([datagram(), reply(), datagram()]).toEqual(['pass', 'pass', 'pass']);
+    kernel.maps.endpoints.set(others, row);
+    kernel.maps.hostInterfaces.set(1, others);
+    const flood = frame4({ protocol: UDP, ...out }, udp(5000, 53));
+    for (let index = 0; index < 100_000; index += 1) {
+      flood.writeUInt16BE(index & 0xffff, 34);
+      flood.writeUInt8(10 + (index >> 16), 33);
+      kernel.run('egress', flood);
+    }
+    expect(kernel.maps.opening.count()).toBeLessThanOrEqual(32768);
+    kernel.maps.hostInterfaces.set(1, mine);
+    kernel.maps.endpoints.delete(others);
+    expect(kernel.maps.conntrack.count()).toBe(2);
+    expect([answer(ack), reply()]).toEqual(['pass', 'pass']);
+  });
+});
+
 describe('policy that changes', () => {
   it('cuts a connection that lost its right, from either side, and reports it', () => {
     for (const first of ['send', 'answer'] as const) {
