@@ -155,18 +155,19 @@ describe('a pod that floods', () => {
     other.ip('route add default via 10.9.1.1\n');
     await agent.client.enrol({ ...request(other, 'test/other'), labels: { app: 'pod' } });
     const { cgroup, name } = theInstance();
+    const client = hubbleClient(`unix://${instancePaths(name).hubbleSocket}`, null);
+    // somebody who follows: the flood's own events take the place of older ones within a second
+    const told = (async () => {
+      for await (const { responseTypes } of client.getFlows({ follow: true, whitelist: [{ sourcePod: ['test/other'], verdict: [2] }] }))
+        if (responseTypes.case === 'flow') return responseTypes.value;
+      return null;
+    })();
     const place = { cgroup, netns: pod.path, uid: 0, cpu: null };
     const flood = startPlaced(place, programs.path('syn-flood'), ['10.9.0.2', server, '5432', '100000', '2']);
     const over = outputOf(flood, 'the flood');
-    await sleep(800);
+    await sleep(500);
     expect(await reach(other, 81)).toBe('TIMEOUT');
-    const client = hubbleClient(`unix://${instancePaths(name).hubbleSocket}`, null);
-    const told = await until('the drop of the other pod is told', async () => {
-      for await (const { responseTypes } of client.getFlows({ number: 1n, whitelist: [{ sourcePod: ['test/other'], verdict: [2] }] }))
-        if (responseTypes.case === 'flow') return responseTypes.value;
-      return null;
-    });
-    expect(told.l4?.protocol.value).toMatchObject({ destinationPort: 81 });
+    expect((await told)?.l4?.protocol.value).toMatchObject({ destinationPort: 81 });
     expect(Number((await over).toString())).toBeGreaterThan(20_000);
     const flows = await until('nothing waits any more', async () => {
       const { flows: now } = await agent.client.status();
