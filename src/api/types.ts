@@ -145,7 +145,7 @@ export interface AgentStatus {
   readonly flows: FlowStatus;
 }
 
-/** Where flows are served, and what became of the kernel's events since the agent started to read: emitted = delivered + lost + what waits. */
+/** Where flows are served, and what became of the kernel's events since the programs were loaded, whichever agent read them: emitted = delivered + lost + what waits. */
 export interface FlowStatus {
   readonly socket: string;
   /** `127.0.0.1:4245`; null without TCP. */

@@ -48,6 +48,11 @@ export class RingReader implements Disposable {
     this.#position = Number(Atomics.load(this.#consumer, 0));
   }
 
+  /** Bytes that were read of this ring since it was made, by whomever: records with their heads. */
+  get position(): number {
+    return this.#position;
+  }
+
   /**
    * Hands out the records that are there, at most `maximum`, and returns how many that were. A record whose handler throws counts as
    * read; the exception goes on.

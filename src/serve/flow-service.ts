@@ -45,7 +45,7 @@ export interface FlowServiceOptions {
   readonly log: Logger;
 }
 
-/** What is known of events since the start; emitted = delivered + lost + what still waits in the ring. */
+/** What is known of events since the programs were loaded, whoever read them; emitted = delivered + lost + what still waits in the ring. */
 export interface FlowTotals {
   readonly emitted: number;
   readonly delivered: number;
@@ -94,7 +94,7 @@ export async function openFlowService(options: FlowServiceOptions): Promise<Flow
   const namespaces = new RecentNamespaces();
   const rate = new MinuteRate(clocks.wallMs());
   const messages = new Set<(flow: Flow) => void>();
-  let delivered = 0;
+  let delivered = events.earlier;
   let more: NodeJS.Immediate | null = null;
 
   const drain = (): void => {

@@ -26,6 +26,7 @@ function storm(perSecond: number): EventSource & { stop(): void; readonly counts
   };
   return {
     counts,
+    earlier: 0,
     stop: () => {
       running = false;
     },

@@ -53,6 +53,7 @@ export function eventBytes(event: FlowEvent): DataView {
 export class ScriptedEvents implements EventSource {
   readonly #waiting: DataView[] = [];
   readonly #readable = new Set<() => void>();
+  readonly earlier = 0;
   disposed = false;
   emitted = 0;
   lost = 0;
