@@ -7,31 +7,30 @@ import type {
   TraceAnswer,
   TraceRequest,
 } from '../api/policy-types.ts';
-import { MillraceError, UserError } from '../base/errors.ts';
+import { UserError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { NetnsHandle } from '../kernel/index.ts';
 import type { PolicyManifest } from '../manifests/types.ts';
 import { formatIp } from '../pods/address.ts';
-import { PolicyCompiler } from '../policy/compiler.ts';
 import { PolicyTables } from '../policy/lookup.ts';
-import type { CompiledPolicy, Policy, PolicyCluster } from '../policy/types.ts';
+import type { PolicyCluster } from '../policy/types.ts';
 import type { PolicyTableChange } from '../policy-tables/index.ts';
 import { HostPrograms, PolicyTableWriter } from '../policy-tables/index.ts';
 import type { DataPlane } from '../redirect/ebpf/data-plane.ts';
 import type { DesiredPolicies } from './desired-policies.ts';
 import type { EnrolledPod } from './enrolled-pod.ts';
-import type { GuardedPod, HeldPolicy } from './guarded-pod.ts';
+import type { HeldPolicy } from './guarded-pod.ts';
 import { problemOf } from './guarded-pod.ts';
+import type { TakenAddresses } from './guarded-pods.ts';
+import { GuardedPods } from './guarded-pods.ts';
 import { InterfaceNames } from './interface-names.ts';
-import { livingCookies } from './living-namespaces.ts';
+import { JudgedPolicy } from './judged-policy.ts';
 import { addressesLeft, isOfOthers, ownAddresses } from './own-addresses.ts';
 import { ownNode } from './own-node.ts';
 import { ClusterView } from './policy-cluster.ts';
 import { overviewOf } from './policy-overview.ts';
-import { endpointOf, policyPodOf } from './policy-pod.ts';
 import type { PolicyName } from './policy-request.ts';
 import { traceBoth } from './policy-trace.ts';
-import { howToGo } from './take-over.ts';
 
 export interface PolicyManagerOptions {
   readonly plane: DataPlane;
@@ -41,11 +40,6 @@ export interface PolicyManagerOptions {
   readonly log: Logger;
 }
 
-/** Rows that are compared with the kernel in one round of three seconds: about 0.1 s of one CPU. */
-const rowsPerRound = 50_000;
-/** A comparison makes way for a change that waits, but not for longer than this. */
-const longestUncomparedMs = 60_000;
-
 /**
  * Brings policies and pods into the kernel: compiles them, writes the tables, and keeps the programs at the pods' interfaces. Calls are done one
  * after another.
@@ -53,25 +47,15 @@ const longestUncomparedMs = 60_000;
 export class PolicyManager implements Disposable {
   readonly #plane: DataPlane;
   readonly #node: NetnsHandle;
-  readonly #host: HostPrograms;
-  readonly #writer: PolicyTableWriter;
   readonly #desired: DesiredPolicies;
   readonly #log: Logger;
   readonly #interfaceNames: InterfaceNames;
   readonly #view = new ClusterView();
-  readonly #pods = new Map<bigint, GuardedPod>();
-  #compiler = new PolicyCompiler();
-  /** What the kernel judges by now, which is a step on the way while it changes; null: by what an earlier agent left. */
-  #judged: readonly Policy[] | null = null;
-  #held: HeldPolicy | null = null;
-  #identities: ReadonlyMap<string, number> = new Map();
-  #identitiesOf: CompiledPolicy['endpoints'] | null = null;
+  readonly #pods: GuardedPods;
+  readonly #judged: JudgedPolicy;
   #started = false;
-  #problem: string | null = null;
   #lastApplyMs: number | null = null;
   #onApplied: (seconds: number) => void = () => {};
-  #round = 0;
-  #comparedAt = performance.now();
   /** Calls that wait for their turn. */
   #waiting = 0;
   #repaired = 0;
@@ -84,8 +68,8 @@ export class PolicyManager implements Disposable {
     this.#desired = desired;
     this.#log = log;
     this.#interfaceNames = new InterfaceNames(node);
-    this.#host = new HostPrograms(plane.object, plane.maps, plane.pins, node);
-    this.#writer = new PolicyTableWriter(plane.maps);
+    this.#pods = new GuardedPods(new HostPrograms(plane.object, plane.maps, plane.pins, node), log);
+    this.#judged = new JudgedPolicy(new PolicyTableWriter(plane.maps));
   }
 
   /**
@@ -96,31 +80,25 @@ export class PolicyManager implements Disposable {
     return this.#inTurn(async () => {
       this.#started = true;
       await this.#bring().catch((err: unknown) => this.#log.error({ err }, 'policy could not be brought into the kernel'));
-      for (const cookie of this.#pods.keys()) await this.#guard(cookie, 'replace');
-      await this.#forgetOthers();
+      for (const { pod } of this.#pods.all()) await this.#guard(pod, 'replace');
+      await this.#pods.forgetOthers(this.#hasPolicies);
     });
   }
 
   /** Makes a pod known, or what changed of it, and judges its packets from then on. Never fails: what does not work is in its problems. */
   enrol(pod: EnrolledPod): Promise<void> {
     return this.#inTurn(async () => {
-      const { cookie } = pod.netns;
-      const before = this.#pods.get(cookie);
-      const { addresses, foreign } = this.#addressesOf(pod, before);
-      const now = policyPodOf(pod, addresses);
-      const known = before !== undefined && JSON.stringify(before.known) === JSON.stringify(now) ? before.known : now;
-      this.#pods.set(cookie, { pod, known, guard: before?.guard ?? null, failure: null, foreign });
+      this.#pods.note(pod, this.#addressesOf(pod));
       if (!this.#started) return;
       await this.#bring().catch((err: unknown) => this.#log.error({ pod: pod.request.name, err }, 'policy of a pod could not be written'));
-      await this.#guard(cookie, 'replace');
+      await this.#guard(pod, 'replace');
     });
   }
 
   /** Ends the judging of a pod's packets and forgets it. */
   release(cookie: bigint): Promise<void> {
     return this.#inTurn(async () => {
-      if (!this.#pods.delete(cookie)) return;
-      await this.#host.unguard(cookie);
+      if (!(await this.#pods.remove(cookie))) return;
       if (this.#started) await this.#bring().catch((err: unknown) => this.#log.error({ err }, 'policy could not be written without a pod'));
     });
   }
@@ -151,32 +129,20 @@ export class PolicyManager implements Disposable {
   /** Compares the kernel with what should be there and mends it. */
   reconcile(): Promise<void> {
     return this.#inTurn(async () => {
-      const every = Math.max(1, Math.ceil(this.#writer.size / rowsPerRound));
-      this.#round += 1;
-      if (this.#round >= every) await this.#compare();
-      const problem = this.#problem;
+      await this.#judged.compare(() => this.#waiting > 0);
+      const { problem } = this.#judged;
       const change = await this.#bring().catch((err: unknown) => {
-        if (this.#problem !== problem) this.#log.error({ err }, 'policy could not be compared with the kernel');
+        if (this.#judged.problem !== problem) this.#log.error({ err }, 'policy could not be compared with the kernel');
         return null;
       });
       const tables = change === null || problem !== null ? [] : [change.rows, change.subjects, change.ipcache, change.endpoints];
       const rows = tables.reduce((sum, { written, removed }) => sum + written + removed, 0);
       if (rows > 0) this.#noteRepair(`${rows} rows of policy put right`);
-      for (const [cookie, { pod }] of this.#pods) {
-        for (const program of await this.#guard(cookie, 'repair')) this.#noteRepair(`${program} of ${pod.request.name} put back`);
+      for (const { pod } of this.#pods.all()) {
+        for (const program of await this.#guard(pod, 'repair')) this.#noteRepair(`${program} of ${pod.request.name} put back`);
       }
-      await this.#forgetOthers();
+      await this.#pods.forgetOthers(this.#hasPolicies);
     });
-  }
-
-  /** Where somebody else changed the tables, forgets what was known of them, so that they are written again. */
-  async #compare(): Promise<void> {
-    const overdue = performance.now() - this.#comparedAt > longestUncomparedMs;
-    const differs = await this.#writer.differs(() => !overdue && this.#waiting > 0);
-    if (differs === null) return;
-    this.#round = 0;
-    this.#comparedAt = performance.now();
-    if (differs) await this.#writer.learn();
   }
 
   /** What others took away and was put back, since this process started. */
@@ -186,7 +152,7 @@ export class PolicyManager implements Disposable {
 
   /** What the kernel judges by; null before start(). */
   get held(): HeldPolicy | null {
-    return this.#held;
+    return this.#judged.held;
   }
 
   /** Calls back after each change with how long it took until the kernel judged by it. */
@@ -202,7 +168,7 @@ export class PolicyManager implements Disposable {
   /** The security identity of a pod; 0 where it has none. */
   identityOf(cookie: bigint): number {
     const known = this.#pods.get(cookie)?.known;
-    return known == null ? 0 : (this.#identities.get(`${known.namespace}/${known.name}`) ?? 0);
+    return known == null ? 0 : this.#judged.identityOf(known);
   }
 
   /** Why policy does not hold at a pod, in words. Without policies nothing is missed. */
@@ -214,41 +180,38 @@ export class PolicyManager implements Disposable {
   }
 
   status(): PolicyAgentStatus {
+    const { held } = this.#judged;
     return {
       count: this.#desired.count,
-      invalid: this.#held?.compiled.statuses.filter(({ valid }) => !valid).length ?? 0,
+      invalid: held?.compiled.statuses.filter(({ valid }) => !valid).length ?? 0,
       lastApplyMs: this.#lastApplyMs,
-      identities: this.#held?.compiled.identities.length ?? 0,
-      rows: this.#writer.rowCount,
-      problem: this.#problem,
+      identities: held?.compiled.identities.length ?? 0,
+      rows: this.#judged.rowCount,
+      problem: this.#judged.problem,
     };
   }
 
   /** Every policy and every pod that policy knows. */
   overview(): PolicyOverview {
     this.#desired.assertWhole();
-    const problems = [...this.#pods.values()].flatMap((pod) => {
-      const reason = problemOf(pod);
-      return reason === null || pod.known === null ? [] : [{ pod: `${pod.known.namespace}/${pod.known.name}`, reason }];
-    });
     return overviewOf(
       this.#desired.policies().map(({ origin }) => origin),
-      this.#held,
-      this.#identities,
-      problems,
+      this.#judged.held,
+      this.#judged.identities,
+      this.#pods.problems(),
     );
   }
 
   /** What the tables and the loaded programs say of a first packet. */
   trace(request: TraceRequest): Promise<TraceAnswer> {
     return this.#inTurn(async () => {
-      const held = this.#held;
+      const { held, problem } = this.#judged;
       if (held === null) {
-        throw new UserError('AGENT_REFUSED', `Cannot trace because no policy holds yet: ${this.#problem ?? 'the agent starts'}`, {
+        throw new UserError('AGENT_REFUSED', `Cannot trace because no policy holds yet: ${problem ?? 'the agent starts'}`, {
           cure: 'Try again in a moment.',
         });
       }
-      const pods = [...this.#pods.values()];
+      const pods = this.#pods.all();
       const tables = new PolicyTables(held.compiled);
       return traceBoth({ request, tables, cluster: held.cluster, pods, plane: this.#plane, node: this.#node });
     });
@@ -275,38 +238,13 @@ export class PolicyManager implements Disposable {
     });
   }
 
-  /** Compiles everything and writes what differs. */
-  async #bring(): Promise<PolicyTableChange> {
-    const policies = this.#desired.policies().map(({ policy }) => policy);
-    const cluster = this.#cluster();
-    try {
-      this.#desired.assertWhole();
-      const { compiler, steps } = await howToGo(this.#judged, policies, { compiler: this.#compiler, writer: this.#writer, cluster });
-      this.#compiler = compiler;
-      let applied = await this.#apply(steps[0], cluster);
-      for (const step of steps.slice(1)) applied = await this.#apply(step, cluster);
-      this.#held = { compiled: applied.compiled, policies, cluster };
-      this.#problem = null;
-      return applied.change;
-    } catch (error) {
-      this.#problem = error instanceof Error ? error.message : String(error);
-      // the compiler says itself that it is of no more use
-      if (error instanceof MillraceError && error.code === 'IDENTITIES_EXHAUSTED') this.#judged = null;
-      throw error;
-    }
-  }
-
-  async #apply(policies: readonly Policy[], cluster: PolicyCluster) {
-    const compiled = this.#compiler.compile(policies, cluster);
-    this.#identities = this.#identitiesIn(compiled);
-    const change = await this.#writer.apply(compiled, this.#endpoints(policies.length > 0));
-    this.#judged = policies;
-    this.#compiler.forgetEarlier();
-    return { compiled, change };
+  #bring(): Promise<PolicyTableChange> {
+    return this.#judged.bring(this.#desired, this.#cluster(), (identityOf, policies) => this.#pods.endpoints(identityOf, policies));
   }
 
   /** Which of the addresses in a pod's namespace are its own, and which are not. */
-  #addressesOf(pod: EnrolledPod, before: GuardedPod | undefined) {
+  #addressesOf(pod: EnrolledPod): TakenAddresses {
+    const before = this.#pods.get(pod.netns.cookie);
     const seen = pod.view.addresses.map(formatIp);
     const known = before === undefined ? addressesLeft(this.#plane.maps, pod.netns.cookie, seen) : (before.known?.addresses ?? []);
     const { pods, nodes } = this.#cluster();
@@ -314,51 +252,14 @@ export class PolicyManager implements Disposable {
     return { addresses, foreign: seen.filter((address) => !addresses.includes(address)) };
   }
 
-  #identitiesIn({ endpoints }: CompiledPolicy): ReadonlyMap<string, number> {
-    if (endpoints === this.#identitiesOf) return this.#identities;
-    this.#identitiesOf = endpoints;
-    return new Map(endpoints.map(({ namespace, name, identity }) => [`${namespace}/${name}`, identity]));
-  }
-
   #cluster(): PolicyCluster {
-    const own = [...this.#pods.values()].flatMap(({ known }) => known ?? []);
-    return this.#view.of(this.#desired.surroundings, own, () => ownNode(this.#node));
+    return this.#view.of(this.#desired.surroundings, this.#pods.known(), () => ownNode(this.#node));
   }
 
-  #endpoints(policies: boolean) {
-    return [...this.#pods.values()].flatMap(({ pod, known }) =>
-      known === null ? [] : [endpointOf(pod, known.addresses, this.identityOf(pod.netns.cookie), policies)],
-    );
-  }
-
-  /** Hangs the programs at a pod's interfaces; returns those that were not there. A pod that nobody can speak as yet is left alone. */
-  async #guard(cookie: bigint, mode: 'replace' | 'repair'): Promise<readonly string[]> {
-    const found = this.#pods.get(cookie);
-    if (found === undefined || found.known === null) return [];
+  async #guard({ netns }: EnrolledPod, mode: 'replace' | 'repair'): Promise<readonly string[]> {
     // nobody is judged, so a pod whose row could not be written must not be closed
-    if (this.#problem !== null && !this.#hasPolicies) return [];
-    try {
-      const guard = await this.#host.guard(found.pod.netns, mode);
-      this.#pods.set(cookie, { ...found, guard, failure: null });
-      return mode === 'repair' && found.guard !== null ? guard.attached : [];
-    } catch (err) {
-      const failure = `policy is not enforced: ${err instanceof Error ? err.message : String(err)}`;
-      if (found.failure !== failure)
-        this.#log.error({ pod: found.pod.request.name, err }, 'the policy programs of a pod could not be attached');
-      this.#pods.set(cookie, { ...found, failure });
-      return [];
-    }
-  }
-
-  /**
-   * Ends the judging for namespaces that ended. Pods that live and that nobody enrols are left closed where there are policies: an agent that lost its list
-   * must not open a way past them.
-   */
-  async #forgetOthers(): Promise<void> {
-    const others = [...(await this.#host.guarded())].filter((cookie) => !this.#pods.has(cookie));
-    if (others.length === 0) return;
-    const alive = this.#hasPolicies ? await livingCookies() : new Set();
-    for (const cookie of others) if (!alive.has(cookie)) await this.#host.unguard(cookie);
+    if (this.#judged.problem !== null && !this.#hasPolicies) return [];
+    return await this.#pods.guard(netns.cookie, mode);
   }
 
   #noteRepair(what: string): void {
@@ -379,7 +280,7 @@ export class PolicyManager implements Disposable {
 
   /** Gives up what it holds; tables and programs stay. */
   [Symbol.dispose](): void {
-    this.#writer.close();
+    this.#judged.close();
     this.#node.close();
   }
 }
