@@ -102,7 +102,7 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
       policies: policy.status(),
       drift: sumOfDrift(pods.drift, policy.drift),
       lostEvents: counters.error_event_lost ?? 0,
-      unsaved: pods.unsaved,
+      unsaved: pods.unsaved ?? policy.unsaved,
       flows: {
         socket: flowOptions.hubbleSocket,
         address: flows.service.tcpAddress,

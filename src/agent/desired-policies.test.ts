@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -26,6 +26,21 @@ const policiesOf = (desired: DesiredPolicies) =>
   desired.policies().map(({ policy: { reference }, origin }) => `${origin} ${reference.name}`);
 
 describe('DesiredPolicies', () => {
+  it('saveAgain() writes what could not be written, and unsaved says why until then', async () => {
+    const desired = await open();
+    expect(await desired.saveAgain()).toBe(false);
+    desired.replace({ ...nobody, policies: [...policy('a')] });
+    desired.put(policy('own'));
+    renameSync(directory, `${directory}-away`);
+    await expect(desired.save()).rejects.toThrow('ENOENT');
+    expect(desired.unsaved).toContain('ENOENT');
+    await expect(desired.saveAgain()).rejects.toThrow('ENOENT');
+    renameSync(`${directory}-away`, directory);
+    expect(await desired.saveAgain()).toBe(true);
+    expect(desired.unsaved).toBeNull();
+    expect(policiesOf(await open())).toEqual(['list a', 'operator own']);
+  });
+
   it('replace() keeps the very object of a policy that says the same, and tells what became of each', async () => {
     const desired = await open();
     desired.replace({ ...nobody, policies: [...policy('a'), ...policy('b')] });

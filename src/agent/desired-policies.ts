@@ -41,6 +41,7 @@ export class DesiredPolicies {
   #surroundings: Surroundings = nothing;
   /** The list, until it is on disk. */
   #unsaved: readonly PolicyManifest[] | null = [];
+  #failure: string | null = null;
   /** Files that were damaged, and whose content nobody has said anew. */
   readonly #lost = new Set<string>();
 
@@ -129,19 +130,39 @@ export class DesiredPolicies {
     return this.#listed.has(keyOfName(name));
   }
 
+  /** Why what is wished for is not on disk, so that a new agent would not know it; null: it is. */
+  get unsaved(): string | null {
+    return this.#failure;
+  }
+
+  /** Writes what could not be written before. @returns whether there was anything and it is on disk now */
+  async saveAgain(): Promise<boolean> {
+    if (this.#failure === null) return false;
+    await this.save();
+    return true;
+  }
+
+  /** @throws UserError FILE_UNWRITABLE; the wish counts all the same, and is `unsaved` */
   async save(): Promise<void> {
-    const unsaved = this.#unsaved;
-    if (unsaved !== null && !this.#lost.has(this.#path)) {
-      // a map, because the last of a name holds
-      const policies = [...new Map(unsaved.map((manifest) => [keyOf(manifest), manifest])).values()];
-      await replaceObject(this.#path, { policies, ...this.#surroundings });
-      if (this.#unsaved === unsaved) this.#unsaved = null;
-    }
-    const own = operatorPath(this.#path);
-    if (!this.#lost.has(own)) {
+    try {
+      await this.#saveList();
+      const own = operatorPath(this.#path);
       const manifests = [...this.#own.values()].map(({ manifest }) => manifest);
-      await replaceList(own, manifests);
+      if (!this.#lost.has(own)) await replaceList(own, manifests);
+      this.#failure = null;
+    } catch (error) {
+      this.#failure = error instanceof Error ? error.message : String(error);
+      throw error;
     }
+  }
+
+  async #saveList(): Promise<void> {
+    const unsaved = this.#unsaved;
+    if (unsaved === null || this.#lost.has(this.#path)) return;
+    // a map, because the last of a name holds
+    const policies = [...new Map(unsaved.map((manifest) => [keyOf(manifest), manifest])).values()];
+    await replaceObject(this.#path, { policies, ...this.#surroundings });
+    if (this.#unsaved === unsaved) this.#unsaved = null;
   }
 }
 

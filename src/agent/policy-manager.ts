@@ -129,6 +129,7 @@ export class PolicyManager implements Disposable {
   /** Compares the kernel with what should be there and mends it. */
   reconcile(): Promise<void> {
     return this.#inTurn(async () => {
+      await this.#saveAgain();
       await this.#judged.compare(() => this.#waiting > 0);
       const { problem } = this.#judged;
       const change = await this.#bring().catch((err: unknown) => {
@@ -143,6 +144,19 @@ export class PolicyManager implements Disposable {
       }
       await this.#pods.forgetOthers(this.#hasPolicies);
     });
+  }
+
+  async #saveAgain(): Promise<void> {
+    try {
+      if (await this.#desired.saveAgain()) this.#log.info({}, 'the lists of desired policies are on disk again');
+    } catch (err) {
+      if (!(err instanceof UserError)) this.#log.error({ err }, 'the lists of desired policies could not be written');
+    }
+  }
+
+  /** Why a new agent would not know the policies of this one; null: it would. */
+  get unsaved(): string | null {
+    return this.#desired.unsaved;
   }
 
   /** What others took away and was put back, since this process started. */

@@ -140,7 +140,7 @@ export interface AgentStatus {
   readonly policies: PolicyAgentStatus;
   readonly drift: { readonly repaired: number; readonly last: string | null };
   readonly lostEvents: number;
-  /** Why a new agent would not know the pods of this one (its disk is full); null: it would. Written as soon as there is room. */
+  /** Why a new agent would not know the pods and policies of this one (its disk is full); null: it would. Written as soon as there is room. */
   readonly unsaved: string | null;
   readonly flows: FlowStatus;
 }

@@ -79,7 +79,7 @@ test('concernsOf() says that policies are invalid or do not hold', () => {
 
 test('concernsOf() says that a new agent would not know the pods', () => {
   expect(concernsOf({ ...well, unsaved: 'Cannot write because the file system is full' })).toEqual([
-    'the list of pods is not on disk, an agent that starts now would not know it: Cannot write because the file system is full',
+    'the list of pods or policies is not on disk, an agent that starts now would not know it: Cannot write because the file system is full',
   ]);
 });
 

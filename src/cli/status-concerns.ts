@@ -26,7 +26,9 @@ export function concernsOf(status: AgentStatus): readonly string[] {
     ...Object.entries(errorCounters)
       .filter(([name]) => (status.counters[name] ?? 0) > 0)
       .map(([name, meaning]) => `${name} ${status.counters[name]}: ${meaning}`),
-    ...(status.unsaved === null ? [] : [`the list of pods is not on disk, an agent that starts now would not know it: ${status.unsaved}`]),
+    ...(status.unsaved === null
+      ? []
+      : [`the list of pods or policies is not on disk, an agent that starts now would not know it: ${status.unsaved}`]),
     ...policyConcerns(status),
     ...(isRefused(status.acceleration) ? [`acceleration was asked for and is off: ${status.acceleration.reason}`] : []),
     ...(status.flows.lost > 0 ? [`${status.flows.lost} flow events lost because the ring was full: millrace observe has gaps`] : []),
