@@ -1,10 +1,11 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { LabClient } from '../lab/client.ts';
 import { callUnixSocket } from './client.ts';
+import { instancePaths } from './paths.ts';
 
 let folder: string;
 let path: string;
@@ -66,10 +67,17 @@ test('callUnixSocket() asks for root, and says nothing of who runs, when the soc
 });
 
 test('LabClient does not say that no lab runs when only root can tell', async () => {
-  chmodSync(folder, 0o700);
-  await asUser(async () => {
-    await expect(new LabClient(`../../..${folder}`).status()).rejects.toMatchObject({ code: 'MACHINE_NOT_ROOT', exitCode: 3 });
-  });
+  const instance = `test-client-${process.pid}`;
+  const { run: runtime } = instancePaths(instance);
+  mkdirSync(runtime, { recursive: true });
+  chmodSync(runtime, 0o700);
+  try {
+    await asUser(async () => {
+      await expect(new LabClient(instance).status()).rejects.toMatchObject({ code: 'MACHINE_NOT_ROOT', exitCode: 3 });
+    });
+  } finally {
+    rmSync(runtime, { recursive: true });
+  }
 });
 
 test.each([
