@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { answerQuery, upstreamFailure } from './answer.ts';
 import { readQuery } from './query.ts';
 import { meshService, workload } from './testdata/snapshot.ts';
-import { zoneOf } from './zone.ts';
+import { withOutsideNames, zoneOf } from './zone.ts';
 
 const many = Array.from({ length: 60 }, (_, index) => workload(`db-${index}`, `10.1.1.${index + 1}`, { labels: { app: 'db' } }));
 const zone = zoneOf({
@@ -252,5 +252,46 @@ describe('answerQuery() and hostile messages', () => {
       }),
       { numRuns: 3000 },
     );
+  });
+});
+
+describe('answerQuery() of names outside', () => {
+  const outside = withOutsideNames(
+    zone,
+    new Map([
+      ['api.example.com', [{ kind: 'A', address: '172.20.0.10' } as const]],
+      ['www.example.com', [{ kind: 'CNAME', target: 'api.example.com' } as const]],
+      ['gone.example.com', [{ kind: 'CNAME', target: 'nobody.example.net' } as const]],
+      ['loop.example.com', [{ kind: 'CNAME', target: 'loop.example.com' } as const]],
+    ]),
+  );
+  const askOutside = (name: string, type: string) => {
+    const action = answerQuery(query(name, type), outside, { transport: 'udp', forwarding: false });
+    if (action.kind !== 'respond') throw new Error(`no response but ${action.kind}`);
+    return { ...decode(action.message), rcode: header(action.message).rcode };
+  };
+
+  it.each<[string, string, unknown[]]>([
+    ['API.example.com.', 'A', [['API.example.com', 'A', '172.20.0.10']]],
+    ['api.example.com', 'AAAA', []],
+    [
+      'www.example.com',
+      'A',
+      [
+        ['www.example.com', 'CNAME', 'api.example.com'],
+        ['api.example.com', 'A', '172.20.0.10'],
+      ],
+    ],
+    ['www.example.com', 'CNAME', [['www.example.com', 'CNAME', 'api.example.com']]],
+    ['gone.example.com', 'A', [['gone.example.com', 'CNAME', 'nobody.example.net']]],
+  ])('answerQuery() answers %s %s', (name, type, expected) => {
+    const { answers = [], authorities, rcode } = askOutside(name, type);
+    expect(answers.map((answer) => [answer.name, answer.type, 'data' in answer ? answer.data : null])).toEqual(expected);
+    expect({ rcode, authorities }).toEqual({ rcode: 0, authorities: [] });
+  });
+
+  it('answerQuery() ends where aliases do not, and refuses what is neither in the zone nor outside', () => {
+    expect(askOutside('loop.example.com', 'A').answers?.length).toBeLessThan(20);
+    expect(askOutside('other.example.com', 'A').rcode).toBe(5);
   });
 });

@@ -22,6 +22,8 @@ export interface AnswerOptions {
 
 /** Seconds that a client may keep an answer, and an answer that a name does not exist. Short: pods come and go. CoreDNS's value. */
 const ttl = 5;
+/** Aliases that are followed, one after the other. */
+const longestAlias = 8;
 
 /**
  * Answers a DNS message from a zone. Names below the cluster domain are decided here: NXDOMAIN for a name that does not exist, an empty answer for one that
@@ -64,13 +66,31 @@ function decide(query: DnsQuery, zone: DnsZone, forwarding: boolean): DnsRespons
 
   const own: DnsResponse = { ...plain(forwarding), authoritative: true };
   if (name === zone.domain && (query.type === 'SOA' || query.type === 'ANY')) return { ...own, answers: [soa(zone, query.name)] };
-  const answers = (records ?? []).filter((record) => query.type === 'ANY' || record.kind === query.type);
-  if (answers.length === 0) return { ...own, rcode: records === undefined ? 'NXDOMAIN' : 'NOERROR', authorities: [soa(zone, zone.domain)] };
-  return {
-    ...own,
-    answers: answers.map((record) => answerOf(query.name, record)),
-    additionals: answers.flatMap((record) => (record.kind === 'SRV' ? addressesOf(zone, record.target) : [])),
-  };
+  const inZone = name === zone.domain || name.endsWith(`.${zone.domain}`) || name.endsWith('.arpa');
+  const answers = answersOf(query, zone, records ?? []);
+  if (answers.length === 0) {
+    // the authority for a name outside is not known
+    const authorities = inZone ? [soa(zone, zone.domain)] : [];
+    return { ...own, rcode: records === undefined ? 'NXDOMAIN' : 'NOERROR', authorities };
+  }
+  const targets = answers.flatMap((answer) => (answer.type === 'SRV' ? addressesOf(zone, answer.data.target) : []));
+  return { ...own, answers, additionals: targets };
+}
+
+/** Records of the type asked for; of an alias it and, as resolvers do, what it leads to. */
+function answersOf(query: DnsQuery, zone: DnsZone, records: readonly ZoneRecord[]): Answer[] {
+  const found: Answer[] = [];
+  let name = query.name;
+  let here = records;
+  for (let steps = 0; steps <= longestAlias; steps += 1) {
+    const matching = here.filter((record) => query.type === 'ANY' || record.kind === query.type || record.kind === 'CNAME');
+    for (const record of matching) found.push(answerOf(name, record));
+    const alias = matching.find((record) => record.kind === 'CNAME');
+    if (alias?.kind !== 'CNAME' || query.type === 'CNAME') break;
+    name = alias.target;
+    here = zone.names.get(name.toLowerCase()) ?? [];
+  }
+  return found;
 }
 
 function plain(recursionAvailable: boolean): DnsResponse {
@@ -91,6 +111,8 @@ function answerOf(name: string, record: ZoneRecord): Answer {
       return { type: record.kind, name, ttl, data: record.address };
     case 'PTR':
       return { type: 'PTR', name, ttl, data: record.target };
+    case 'CNAME':
+      return { type: 'CNAME', name, ttl, data: record.target };
     case 'SRV':
       return { type: 'SRV', name, ttl, data: { priority: 0, weight: 100, port: record.port, target: record.target } };
     case 'TXT':

@@ -227,6 +227,43 @@ describe('createDnsServer()', () => {
   });
 });
 
+describe('createDnsServer() with somebody who must know first', () => {
+  it('createDnsServer() answers when they are ready, and others meanwhile', async () => {
+    let ready: () => void = () => {};
+    const asked: number[] = [];
+    const port = await start({
+      beforeAnswer: ({ message }) => {
+        const id = message.readUInt16BE(0);
+        asked.push(id);
+        return id === 1 ? new Promise((resolve) => (ready = resolve)) : null;
+      },
+      holdMs: 5000,
+    });
+    const { socket, messages, closed } = await open(port);
+    const ask = (id: number) => socket.write(frame(encode({ type: 'query', id, questions: [{ name: httpbin, type: 'A' }] })));
+    ask(1);
+    ask(2);
+    await expect.poll(() => messages.map((message) => decode(message).id)).toEqual([2]);
+    expect(asked).toEqual([1, 2]);
+    ready();
+    socket.end();
+    await closed;
+    expect(messages.map((message) => decode(message).id)).toEqual([2, 1]);
+  });
+
+  it.each<[string, () => Promise<void>]>([
+    ['take too long', () => new Promise(() => {})],
+    ['fail', () => Promise.reject(new Error('nobody there'))],
+  ])('createDnsServer() answers all the same when they %s, and says so once', async (_what, beforeAnswer) => {
+    const lines: string[] = [];
+    const log = { ...silentLogger, warn: (_fields: object, sentence: string) => void lines.push(sentence) };
+    const port = await start({ beforeAnswer, holdMs: 100, log });
+    expect(await resolver(port).resolve4(httpbin)).toEqual(['10.96.0.7']);
+    expect(await resolver(port).resolve4(httpbin)).toEqual(['10.96.0.7']);
+    expect(lines).toEqual(['A DNS answer went out before those who wait for it were ready']);
+  });
+});
+
 describe('createDnsServer() on file descriptors', () => {
   /** A socket made outside of Node and bound to 127.0.0.1, with its port. */
   function boundSocket(type: 'stream' | 'datagram'): { readonly fd: number; readonly port: number } {

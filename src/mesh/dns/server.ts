@@ -27,6 +27,13 @@ export interface DnsServerOptions {
   readonly log: Logger;
   /** Told of every question that was answered, also over TCP; `wallMs` is when it came, since 1970. Must be quick and not throw. */
   readonly onAnswer?: (seen: SeenAnswer) => void;
+  /**
+   * Told of every answer before it goes out, which waits for what this returns, but no longer than `holdMs`; null: for nothing. What it fails with is
+   * reported, and the answer goes out all the same.
+   */
+  readonly beforeAnswer?: (seen: SeenAnswer) => Promise<void> | null;
+  /** Milliseconds that an answer waits for beforeAnswer(), 1000 unless told: a client asks again after five seconds. */
+  readonly holdMs?: number;
   /** Milliseconds for each upstream server, 2000 unless told. */
   readonly upstreamTimeoutMs?: number;
   /** Milliseconds after which an idle TCP connection is closed, 10,000 unless told. */
@@ -53,6 +60,8 @@ export interface DnsServer {
 
 /** Questions that may wait for upstream servers at one time; more are answered with SERVFAIL at once. */
 const maxForwarded = 256;
+/** Answers that may wait for beforeAnswer() at one time; more go out at once. */
+const maxHeld = 1024;
 /** TCP connections at one time; more are closed as they come. */
 const maxConnections = 128;
 
@@ -129,6 +138,8 @@ class Resolver {
   readonly #signal: AbortSignal;
   #forwarded = 0;
   #upstreamFailing = false;
+  #held = 0;
+  #holdFailures = 0;
 
   constructor(options: DnsServerOptions, signal: AbortSignal) {
     this.#options = options;
@@ -141,13 +152,44 @@ class Resolver {
 
   /** As resolve(), and tells whoever wants to know. */
   async answer(message: Buffer, transport: 'udp' | 'tcp', client: SeenAnswer['client']): Promise<Buffer | null> {
-    const { onAnswer } = this.#options;
-    if (onAnswer === undefined) return this.resolve(message, transport);
+    const { onAnswer, beforeAnswer } = this.#options;
+    if (onAnswer === undefined && beforeAnswer === undefined) return this.resolve(message, transport);
     const wallMs = Date.now();
     const started = performance.now();
     const response = await this.resolve(message, transport);
-    if (response !== null) onAnswer({ message, response, transport, client, wallMs, latencyMs: performance.now() - started });
+    if (response === null) return null;
+    const seen = () => ({ message, response, transport, client, wallMs, latencyMs: performance.now() - started });
+    const wait = beforeAnswer?.(seen()) ?? null;
+    if (wait !== null) await this.#hold(wait);
+    onAnswer?.(seen());
     return response;
+  }
+
+  /** Never rejects, and not for longer than an answer may wait. */
+  async #hold(wait: Promise<void>): Promise<void> {
+    const { log, holdMs = 1000 } = this.#options;
+    const settled = wait.then(
+      () => null,
+      (err: unknown) => ({ err }),
+    );
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<{ err: unknown }>((resolve) => {
+      const expire = (): void => resolve({ err: new Error(`nothing for ${holdMs} ms`) });
+      if (this.#held >= maxHeld) resolve({ err: new Error(`${maxHeld} answers wait`) });
+      else timer = setTimeout(expire, holdMs);
+    });
+    this.#held += 1;
+    try {
+      const failure = await Promise.race([settled, late]);
+      // one line when it begins and one when it ends, with their number: a client repeats its question many times
+      if (failure !== null && this.#holdFailures === 0) log.warn(failure, 'A DNS answer went out before those who wait for it were ready');
+      if (failure === null && this.#holdFailures > 0)
+        log.info({ count: this.#holdFailures }, 'DNS answers went out too early, and wait again');
+      this.#holdFailures = failure === null ? 0 : this.#holdFailures + 1;
+    } finally {
+      clearTimeout(timer);
+      this.#held -= 1;
+    }
   }
 
   /** The response to a message, or null if there is to be none. Never rejects. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { meshService, workload } from './testdata/snapshot.ts';
-import { zoneOf } from './zone.ts';
+import { withOutsideNames, zoneOf } from './zone.ts';
 
 const clusterDomain = 'cluster.local';
 const names = (zone: ReturnType<typeof zoneOf>, name: string) => zone.names.get(name);
@@ -85,5 +85,21 @@ describe('zoneOf()', () => {
     }
     expect(names(zone, 'local')).toBeUndefined();
     expect(names(zone, 'dns-version.cluster.local')).toEqual([{ kind: 'TXT', text: '1.1.0' }]);
+  });
+});
+
+describe('withOutsideNames()', () => {
+  it('adds names, and changes none that the zone has', () => {
+    const zone = zoneOf({ clusterDomain, workloads: [], services: [meshService({})] });
+    const httpbin = 'httpbin.demo.svc.cluster.local';
+    const outside = new Map([
+      ['api.example.com', [{ kind: 'A', address: '172.20.0.10' } as const]],
+      [httpbin, [{ kind: 'A', address: '172.20.0.10' } as const]],
+    ]);
+    const both = withOutsideNames(zone, outside);
+    expect(both.domain).toBe(clusterDomain);
+    expect(names(both, 'api.example.com')).toEqual([{ kind: 'A', address: '172.20.0.10' }]);
+    expect(names(both, httpbin)).toEqual(names(zone, httpbin));
+    expect(withOutsideNames(zone, new Map())).toBe(zone);
   });
 });

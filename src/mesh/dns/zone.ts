@@ -6,6 +6,8 @@ import { dashedAddress, reverseName } from './reverse-name.ts';
 export type ZoneRecord =
   | { readonly kind: 'A' | 'AAAA'; readonly address: string }
   | { readonly kind: 'PTR'; readonly target: string }
+  /** Of a name that has no other record. */
+  | { readonly kind: 'CNAME'; readonly target: string }
   | { readonly kind: 'SRV'; readonly target: string; readonly port: number }
   | { readonly kind: 'TXT'; readonly text: string };
 
@@ -40,6 +42,11 @@ export function zoneOf(snapshot: Pick<MeshSnapshot, 'clusterDomain' | 'services'
     for (const address of addresses) zone.addAddress(`${dashedAddress(address)}.${namespace}.pod.${domain}`, address);
   }
   return { domain, names: zone.names };
+}
+
+/** The zone, and names outside of it that are answered as well. What the zone has goes first. */
+export function withOutsideNames(zone: DnsZone, outside: DnsZone['names']): DnsZone {
+  return outside.size === 0 ? zone : { domain: zone.domain, names: new Map([...outside, ...zone.names]) };
 }
 
 function addClustered(zone: ZoneBuilder, name: string, service: MeshService): void {
