@@ -7,17 +7,25 @@ export class ClusterView {
   #own: readonly PolicyPod[] = [];
   #pods: readonly PolicyPod[] = [];
   #namesGiven: Required<PolicySurroundings>['names'] = {};
+  #learned: PolicyCluster['names'] = new Map();
   #names: PolicyCluster['names'] = new Map();
 
-  /** What is around and, in the place of what was listed under their names, the pods of this node. `ownNode` is asked where no node is local. */
-  of(around: Required<PolicySurroundings>, own: readonly PolicyPod[], ownNode: () => PolicyNode): PolicyCluster {
+  /**
+   * What is around and, in the place of what was listed under their names, the pods of this node; of names also what was learned of them. `ownNode` is asked
+   * where no node is local.
+   */
+  of(
+    around: Required<PolicySurroundings>,
+    { pods: own, names: learned }: Pick<PolicyCluster, 'pods' | 'names'>,
+    ownNode: () => PolicyNode,
+  ): PolicyCluster {
     const { namespaces, services, nodes } = around;
     return {
       pods: this.#podsOf(around.pods, own),
       namespaces,
       services,
       nodes: nodes.some(({ local }) => local) ? nodes : [...nodes, ownNode()],
-      names: this.#namesOf(around.names),
+      names: this.#namesOf(around.names, learned),
     };
   }
 
@@ -31,9 +39,16 @@ export class ClusterView {
     return this.#pods;
   }
 
-  #namesOf(names: Required<PolicySurroundings>['names']): PolicyCluster['names'] {
-    if (names !== this.#namesGiven) this.#names = new Map(Object.entries(names));
-    this.#namesGiven = names;
-    return this.#names;
+  #namesOf(given: Required<PolicySurroundings>['names'], learned: PolicyCluster['names']): PolicyCluster['names'] {
+    if (given === this.#namesGiven && learned === this.#learned) return this.#names;
+    const names = new Map(learned);
+    for (const [name, addresses] of Object.entries(given)) {
+      const more = learned.get(name);
+      names.set(name, more === undefined ? addresses : [...new Set([...addresses, ...more])]);
+    }
+    this.#names = names;
+    this.#namesGiven = given;
+    this.#learned = learned;
+    return names;
   }
 }

@@ -1,4 +1,6 @@
 import type {
+  NameAnswer,
+  NameOutcome,
   PolicyAgentStatus,
   PolicyChange,
   PolicyOutcome,
@@ -17,6 +19,7 @@ import type { PolicyCluster } from '../policy/types.ts';
 import type { PolicyTableChange } from '../policy-tables/index.ts';
 import { HostPrograms, PolicyTableWriter } from '../policy-tables/index.ts';
 import type { DataPlane } from '../redirect/ebpf/data-plane.ts';
+import { AskedNames, outsideOf } from './asked-names.ts';
 import type { DesiredPolicies } from './desired-policies.ts';
 import type { EnrolledPod } from './enrolled-pod.ts';
 import type { HeldPolicy } from './guarded-pod.ts';
@@ -25,6 +28,8 @@ import type { TakenAddresses } from './guarded-pods.ts';
 import { GuardedPods } from './guarded-pods.ts';
 import { InterfaceNames } from './interface-names.ts';
 import { JudgedPolicy } from './judged-policy.ts';
+import { nameLimits } from './learned-names.ts';
+import type { NamesFile } from './names-file.ts';
 import { addressesLeft, isOfOthers, ownAddresses } from './own-addresses.ts';
 import { ownNode } from './own-node.ts';
 import { ClusterView } from './policy-cluster.ts';
@@ -37,6 +42,8 @@ export interface PolicyManagerOptions {
   /** The network namespace that the pods' interfaces lead to. The manager closes it. */
   readonly node: NetnsHandle;
   readonly desired: DesiredPolicies;
+  /** What an earlier agent learned from DNS, and what this one does. */
+  readonly learned: NamesFile;
   readonly log: Logger;
 }
 
@@ -48,6 +55,8 @@ export class PolicyManager implements Disposable {
   readonly #plane: DataPlane;
   readonly #node: NetnsHandle;
   readonly #desired: DesiredPolicies;
+  readonly #learned: NamesFile;
+  readonly #asked = new AskedNames();
   readonly #log: Logger;
   readonly #interfaceNames: InterfaceNames;
   readonly #view = new ClusterView();
@@ -62,10 +71,11 @@ export class PolicyManager implements Disposable {
   #lastRepair: string | null = null;
   #queue: Promise<unknown> = Promise.resolve();
 
-  constructor({ plane, node, desired, log }: PolicyManagerOptions) {
+  constructor({ plane, node, desired, learned, log }: PolicyManagerOptions) {
     this.#plane = plane;
     this.#node = node;
     this.#desired = desired;
+    this.#learned = learned;
     this.#log = log;
     this.#interfaceNames = new InterfaceNames(node);
     this.#pods = new GuardedPods(new HostPrograms(plane.object, plane.maps, plane.pins, node), log);
@@ -126,10 +136,34 @@ export class PolicyManager implements Disposable {
     });
   }
 
+  /**
+   * Takes over what DNS is about to tell a pod, the name in canonical form. Resolves when the kernel judges by it; at once where no policy that holds asks for the
+   * name, or it was known. Throws as replace().
+   */
+  async learn({ name, addresses, ttl }: NameAnswer): Promise<NameOutcome> {
+    const held = this.#judged.held;
+    if (held === null || !this.#asked.includes(name, held.policies)) return { learned: [] };
+    const outside = outsideOf(held.cluster, addresses).slice(0, nameLimits.addressesPerName);
+    const { names } = this.#learned;
+    names.learn(name, outside, ttl);
+    const isHeld = (): boolean => {
+      const known = this.#judged.held?.cluster.names.get(name) ?? [];
+      return outside.every((address) => known.includes(address));
+    };
+    if (isHeld()) return { learned: outside };
+    return this.#inTurn(async () => {
+      // those who waited together are written together
+      if (!isHeld()) await this.#bring();
+      await this.#saveNames();
+      return { learned: outside };
+    });
+  }
+
   /** Compares the kernel with what should be there and mends it. */
   reconcile(): Promise<void> {
     return this.#inTurn(async () => {
       await this.#saveAgain();
+      await this.#expireNames();
       await this.#judged.compare(() => this.#waiting > 0);
       const { problem } = this.#judged;
       const change = await this.#bring().catch((err: unknown) => {
@@ -231,6 +265,18 @@ export class PolicyManager implements Disposable {
     });
   }
 
+  /** What a name no longer stands for is no drift. */
+  async #expireNames(): Promise<void> {
+    if (this.#learned.names.expire())
+      await this.#bring().catch((err: unknown) => this.#log.error({ err }, 'policy could not be written without old names'));
+    await this.#saveNames();
+  }
+
+  /** What holds goes on to hold where the disk is full; only a new agent would not know it. */
+  async #saveNames(): Promise<void> {
+    await this.#learned.save().catch((err: unknown) => this.#log.warn({ err }, 'learned names could not be saved'));
+  }
+
   get #hasPolicies(): boolean {
     return this.#desired.count + this.#desired.lost.length > 0;
   }
@@ -267,7 +313,8 @@ export class PolicyManager implements Disposable {
   }
 
   #cluster(): PolicyCluster {
-    return this.#view.of(this.#desired.surroundings, this.#pods.known(), () => ownNode(this.#node));
+    const learned = { pods: this.#pods.known(), names: this.#learned.names.names };
+    return this.#view.of(this.#desired.surroundings, learned, () => ownNode(this.#node));
   }
 
   async #guard({ netns }: EnrolledPod, mode: 'replace' | 'repair'): Promise<readonly string[]> {

@@ -5,13 +5,16 @@ import { openNetns } from '../kernel/index.ts';
 import type { DataPlane } from '../redirect/ebpf/data-plane.ts';
 import type { AgentConfig } from './config.ts';
 import { DesiredPolicies } from './desired-policies.ts';
+import { parseNameAnswer } from './name-request.ts';
+import { NamesFile, namesPath } from './names-file.ts';
 import { PolicyManager } from './policy-manager.ts';
 import { parsePolicies, parsePolicyName, parsePolicyUpdate, parseTrace } from './policy-request.ts';
 
 /** The manager of an agent, with what an earlier one was asked for. Throws UserError NETNS_INVALID for a node's namespace that is none. */
 export async function openPolicy(config: AgentConfig, plane: DataPlane, log: Logger): Promise<PolicyManager> {
   const desired = await DesiredPolicies.open(config.policyState, log);
-  return new PolicyManager({ plane, node: openNetns(config.nodeNetns ?? '/proc/self/ns/net'), desired, log });
+  const learned = await NamesFile.open(namesPath(config.policyState), log, Date.now);
+  return new PolicyManager({ plane, node: openNetns(config.nodeNetns ?? '/proc/self/ns/net'), desired, learned, log });
 }
 
 /** The calls of the local API that are about policy. */
@@ -21,6 +24,7 @@ export function policyRoutes(policy: PolicyManager): Readonly<Record<string, Rou
     'PUT /v1/policies': async ({ body }) => policy.replace(parsePolicyUpdate(body)),
     'POST /v1/policies': async ({ body }) => policy.put(parsePolicies(body)),
     'DELETE /v1/policies/': async ({ parameter }) => policy.delete(parsePolicyName(parameter)),
+    'POST /v1/policy-names': async ({ body }) => policy.learn(parseNameAnswer(body)),
     'POST /v1/policy-trace': async ({ body }) => policy.trace(parseTrace(body)),
   };
 }

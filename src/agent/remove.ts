@@ -4,6 +4,7 @@ import { removeTestLeftovers } from '../accelerate/test-program.ts';
 import { detachPinned, pinsAt, removePins } from '../redirect/ebpf/pins.ts';
 import type { AgentConfig } from './config.ts';
 import { damagedPath, operatorPath } from './desired-policies.ts';
+import { namesPath } from './names-file.ts';
 import { assertNotRunning } from './running.ts';
 
 /**
@@ -17,7 +18,7 @@ export async function removeEverything(config: AgentConfig): Promise<void> {
   await removePins(pins);
   await removeTestLeftovers(config.cgroup);
   const { state, policyState, accelerationFile, socket, flows } = config;
-  const policies = [policyState, operatorPath(policyState)].flatMap((file) => [file, damagedPath(file)]);
+  const policies = [policyState, operatorPath(policyState), namesPath(policyState)].flatMap((file) => [file, damagedPath(file)]);
   for (const file of [state, ...policies, accelerationFile, socket, flows.hubbleSocket]) await rm(file, { force: true });
   // Both are ours alone, unless a lab of this name, or another instance, still has files there.
   const folder = dirname(state);

@@ -4,7 +4,7 @@ import { errorCodes } from '../base/codes.ts';
 import { exitCodes, UserError } from '../base/errors.ts';
 import type { PodRequest } from '../pods/types.ts';
 import type { PolicyReference } from '../policy/types.ts';
-import type { PolicyChange, PolicyOverview, PolicyUpdate, TraceAnswer, TraceRequest } from './policy-types.ts';
+import type { NameAnswer, NameOutcome, PolicyChange, PolicyOverview, PolicyUpdate, TraceAnswer, TraceRequest } from './policy-types.ts';
 import { instanceOf, otherInstances } from './sockets.ts';
 import type { AccelerationMode, AccelerationStatus, AgentStatus, ApiError, DnsReport, PodStatus, ServiceEntry } from './types.ts';
 
@@ -186,6 +186,11 @@ export class AgentClient {
 
   async tracePolicy(request: TraceRequest, options?: CallOptions): Promise<TraceAnswer> {
     return (await this.#call('POST', '/v1/policy-trace', request, options)) as TraceAnswer;
+  }
+
+  /** Tells what DNS is about to tell a pod. */
+  async learnName(answer: NameAnswer, options?: CallOptions): Promise<NameOutcome> {
+    return (await this.#call('POST', '/v1/policy-names', answer, options)) as NameOutcome;
   }
 
   #call(method: string, path: string, body: unknown, options?: CallOptions): Promise<unknown> {

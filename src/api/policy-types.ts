@@ -19,6 +19,20 @@ export interface PolicyUpdate extends PolicySurroundings {
   readonly policies: readonly PolicyManifest[];
 }
 
+/** POST /v1/policy-names: what DNS told a pod. The name that was asked for counts, not those that it is an alias of. */
+export interface NameAnswer {
+  readonly name: string;
+  readonly addresses: readonly string[];
+  /** Seconds. */
+  readonly ttl: number;
+}
+
+/** What it answers when the kernel judges by it. */
+export interface NameOutcome {
+  /** Those of the addresses that policy goes by now; none where no toFQDNs asks for the name. */
+  readonly learned: readonly string[];
+}
+
 /** What became of an object: as `kubectl` says it. */
 export interface PolicyOutcome {
   readonly kind: PolicyKind;

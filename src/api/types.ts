@@ -16,6 +16,7 @@ import type { PolicyAgentStatus } from './policy-types.ts';
  *   PUT    /v1/policies       ← PolicyUpdate      → PolicyChange  the whole list and what it depends on
  *   POST   /v1/policies       ← { policies }      → PolicyChange  add or change some; they win over the list
  *   DELETE /v1/policies/NAME  (KIND/NAMESPACE/NAME, percent-encoded) → PolicyChange
+ *   POST   /v1/policy-names   ← NameAnswer        → NameOutcome
  *   POST   /v1/policy-trace   ← TraceRequest      → TraceAnswer
  *
  * Errors: HTTP 4xx/5xx with ApiError as the body.
