@@ -4,11 +4,11 @@ import { serveUnixSocket } from '../api/server.ts';
 import type { Logger } from '../base/log.ts';
 import { launcherPath, projectRoot } from '../base/project.ts';
 import { createCgroup, findCgroup2, mountBpffs } from '../kernel/index.ts';
-import { zoneOf } from '../mesh/dns/zone.ts';
 import type { ApplyRequest, DeleteRequest, LabOptions } from './api.ts';
 import { AgentProcess } from './control/agent-process.ts';
 import { ControlPlane } from './control/control-plane.ts';
 import { DnsReports } from './control/dns-reports.ts';
+import { NameHold } from './control/name-hold.ts';
 import { nameServerPort, startNameServer } from './control/name-server.ts';
 import { backendOf, Lab } from './lab.ts';
 import { removeLeftovers } from './leftovers.ts';
@@ -20,6 +20,7 @@ import { OutsideServers } from './node/outside-servers.ts';
 import type { LabPaths } from './paths.ts';
 import { labPaths } from './paths.ts';
 import { labNetwork } from './plan/addresses.ts';
+import { meshNames } from './plan/snapshot.ts';
 
 export interface DaemonOptions {
   readonly options: LabOptions;
@@ -75,9 +76,11 @@ export async function runDaemon({ options, log, signal, onListening }: DaemonOpt
   changed = () => lab.agentChanged();
   const dns = new DnsReports({ address: labNetwork.dnsAddress, port: nameServerPort }, (report) => agent.reportDns(report), log);
   stack.defer(async () => dns[Symbol.dispose]());
+  const hold = new NameHold(meshNames.clusterDomain, (answer) => agent.learnName(answer));
   const nameServer = await startNameServer({
     netns: node.netns,
-    zone: () => zoneOf(lab.snapshot),
+    zone: () => lab.zone,
+    beforeAnswer: (seen) => hold.before(seen),
     onAnswer: (seen) => dns.add(seen),
     log,
   });

@@ -4,6 +4,8 @@ import type { Logger } from '../base/log.ts';
 import { checkReferences } from '../manifests/references.ts';
 import type { Manifest } from '../manifests/types.ts';
 import { resolvConf } from '../mesh/dns/resolv-conf.ts';
+import type { DnsZone } from '../mesh/dns/zone.ts';
+import { withOutsideNames, zoneOf } from '../mesh/dns/zone.ts';
 import type { MeshSnapshot, RedirectBackend } from '../mesh/model.ts';
 import type { LabOptions, LabPod, LabService, LabStatus, OutcomesResponse } from './api.ts';
 import { askVersions } from './control/acknowledgement.ts';
@@ -20,6 +22,7 @@ import { deploymentPodName } from './plan/names.ts';
 import type { ObjectReference } from './plan/objects.ts';
 import { LabObjects } from './plan/objects.ts';
 import { outsideAddresses } from './plan/outside.ts';
+import { outsideNames } from './plan/outside-names.ts';
 import { invalidPolicies, labPolicies, policyUpdate } from './plan/policy.ts';
 import { planRollout } from './plan/rollout.ts';
 import { meshNames, meshSnapshot, serviceEntries } from './plan/snapshot.ts';
@@ -68,6 +71,7 @@ export class Lab {
   readonly #surroundings: PodSurroundings;
   #objects = new LabObjects();
   #serviceAddresses: ReadonlyMap<string, string> = new Map();
+  #outsideNames: DnsZone['names'] = new Map();
   #sequence = 0;
   #rotating = false;
   #unacknowledged: readonly string[] = [];
@@ -88,6 +92,11 @@ export class Lab {
     return meshSnapshot(this.#objects, live, this.#serviceAddresses);
   }
 
+  /** What its name server answers at this moment. */
+  get zone(): DnsZone {
+    return withOutsideNames(zoneOf(this.snapshot), this.#outsideNames);
+  }
+
   /**
    * Creates and changes objects, all or none. Resolves when the running proxies have taken them, or after 3 s.
    * @throws UserError IMAGE_UNKNOWN, MANIFEST_INVALID, SERVICE_ADDRESS, MESH_INVALID, ANNOTATION_INVALID
@@ -96,6 +105,7 @@ export class Lab {
     const { objects, outcomes } = this.#objects.apply(manifests);
     validateObjects(objects);
     outsideAddresses(objects);
+    outsideNames(objects);
     const addresses = this.#addressesFor(objects);
     if (this.#deps.options.redirect !== 'none') validateMesh(objects, addresses, backendOf(this.#deps.options));
     await this.#adopt(objects, addresses);
@@ -180,6 +190,7 @@ export class Lab {
   async #adopt(objects: LabObjects, addresses: ReadonlyMap<string, string>): Promise<void> {
     this.#objects = objects;
     this.#serviceAddresses = addresses;
+    this.#outsideNames = outsideNames(objects);
     // before the pods that come with them
     await this.#deps.outside.bring(outsideAddresses(objects));
     await this.#deps.agent.setPolicies(policyUpdate(objects, addresses));

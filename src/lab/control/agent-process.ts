@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AgentClient } from '../../api/client.ts';
-import type { PolicyUpdate } from '../../api/policy-types.ts';
+import type { NameAnswer, PolicyUpdate } from '../../api/policy-types.ts';
 import type { DnsReport, ServiceEntry } from '../../api/types.ts';
 import { UserError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
@@ -26,6 +26,8 @@ export interface AgentProcessOptions {
 }
 
 const pollMs = 20;
+/** An answer of the name server waits no longer. */
+const nameMs = 1000;
 /** A status of the lab waits no longer for the agent's part of it. */
 const refreshMs = 1000;
 
@@ -96,6 +98,11 @@ export class AgentProcess implements NodeAgentPort {
   /** Tells what the name server answered. @throws UserError AGENT_UNREACHABLE, AGENT_REFUSED */
   async reportDns(report: DnsReport): Promise<void> {
     await this.#client.reportDns(report);
+  }
+
+  /** Tells what the name server is about to answer; resolves when the kernel judges by it. @throws UserError AGENT_UNREACHABLE, AGENT_REFUSED */
+  async learnName(answer: NameAnswer): Promise<void> {
+    await this.#client.learnName(answer, { timeoutMs: nameMs });
   }
 
   get policyProblem(): string | null {

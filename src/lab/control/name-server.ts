@@ -11,12 +11,14 @@ const backlog = 64;
 export const nameServerPort = 53;
 
 /**
- * The cluster's name server on 10.96.0.10:53, UDP and TCP, in the node's network namespace. Names outside the cluster are refused: the lab
- * has no way out.
+ * The cluster's name server on 10.96.0.10:53, UDP and TCP, in the node's network namespace. Names outside the cluster are
+ * refused but for those that the zone has as well: the lab has no way out.
  */
 export async function startNameServer(options: {
   readonly netns: string;
   readonly zone: () => DnsZone;
+  /** As DnsServerOptions.beforeAnswer. */
+  readonly beforeAnswer: (seen: SeenAnswer) => Promise<void> | null;
   /** Told of every answer. */
   readonly onAnswer: (seen: SeenAnswer) => void;
   readonly log: Logger;
@@ -32,6 +34,6 @@ export async function startNameServer(options: {
     closeFd(udpFd);
     throw error;
   }
-  const { zone, onAnswer, log } = options;
-  return createDnsServer({ udpFd, tcpFd, zone, upstreams: [], onAnswer, log });
+  const { zone, beforeAnswer, onAnswer, log } = options;
+  return createDnsServer({ udpFd, tcpFd, zone, upstreams: [], beforeAnswer, onAnswer, log });
 }

@@ -1,4 +1,5 @@
 import { UserError } from '../../base/errors.ts';
+import type { IpAddress } from '../../pods/address.ts';
 import { cidrContains, parseCidr, parseIp } from '../../pods/address.ts';
 import { labNetwork } from './addresses.ts';
 import type { LabObjects } from './objects.ts';
@@ -13,7 +14,13 @@ export interface OutsideAddress {
 }
 
 /** The lab's own, which nobody outside has. */
-const inside = [`${labNetwork.podPrefix4}.0/24`, labNetwork.serviceCidr, '127.0.0.0/8', '169.254.0.0/16', '0.0.0.0/8', '224.0.0.0/3'];
+const inside = [
+  `${labNetwork.podPrefix4}.0/24`,
+  `${labNetwork.podPrefix6}/112`,
+  labNetwork.serviceCidr,
+  ...['127.0.0.0/8', '169.254.0.0/16', '0.0.0.0/8', '224.0.0.0/3'],
+  ...['::1/128', '::/128', 'fe80::/10', 'ff00::/8'],
+];
 
 /** What the objects want to find outside of the cluster, each once. Throws UserError ANNOTATION_INVALID. */
 export function outsideAddresses(objects: LabObjects): readonly OutsideAddress[] {
@@ -26,16 +33,22 @@ export function outsideAddresses(objects: LabObjects): readonly OutsideAddress[]
   return [...found.values()];
 }
 
+/** The range of the lab's own that an address is in; null: it is outside. */
+export function insideRange(ip: IpAddress): string | null {
+  const found = inside.find((range) => {
+    const cidr = parseCidr(range);
+    return cidr !== null && cidrContains(cidr, ip);
+  });
+  return found ?? null;
+}
+
 function parse(text: string, owner: string): OutsideAddress {
   const [, address = '', digits = ''] = /^([0-9.]+):(\d{1,5})$/.exec(text) ?? [];
   const port = Number(digits);
   const ip = parseIp(address);
   if (ip === null || ip.family !== 4 || port < 1 || port > 65535) throw invalid(text, owner, 'it is not IPV4:PORT');
-  const taken = inside.find((range) => {
-    const cidr = parseCidr(range);
-    return cidr !== null && cidrContains(cidr, ip);
-  });
-  if (taken !== undefined) throw invalid(text, owner, `${taken} is not outside`);
+  const taken = insideRange(ip);
+  if (taken !== null) throw invalid(text, owner, `${taken} is not outside`);
   return { address, port };
 }
 
