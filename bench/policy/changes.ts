@@ -49,7 +49,7 @@ const changesPerLook = 10;
 /** Changes come this far apart, as those of operators do at the very least. */
 const pauseMs = 20;
 /** What a load needed for a moment only has been given back then. */
-const settleMs = 5000;
+const settleMs = 15_000;
 
 /**
  * Brings a large cluster into a real agent, and then changes one policy of a pod of this node to and fro. After every tenth change, and not timed, the loaded

@@ -9,6 +9,7 @@ import { parseNameAnswer } from './name-request.ts';
 import { NamesFile, namesPath } from './names-file.ts';
 import { PolicyManager } from './policy-manager.ts';
 import { parsePolicies, parsePolicyName, parsePolicyUpdate, parseTrace } from './policy-request.ts';
+import { withRoomToWork } from './process-memory.ts';
 
 /** The manager of an agent, with what an earlier one was asked for. Throws UserError NETNS_INVALID for a node's namespace that is none. */
 export async function openPolicy(config: AgentConfig, plane: DataPlane, log: Logger): Promise<PolicyManager> {
@@ -21,7 +22,7 @@ export async function openPolicy(config: AgentConfig, plane: DataPlane, log: Log
 export function policyRoutes(policy: PolicyManager): Readonly<Record<string, Route>> {
   return {
     'GET /v1/policies': async () => policy.overview(),
-    'PUT /v1/policies': async ({ body }) => policy.replace(parsePolicyUpdate(body)),
+    'PUT /v1/policies': async ({ body }) => withRoomToWork(() => policy.replace(parsePolicyUpdate(body))),
     'POST /v1/policies': async ({ body }) => policy.put(parsePolicies(body)),
     'DELETE /v1/policies/': async ({ parameter }) => policy.delete(parsePolicyName(parameter)),
     'POST /v1/policy-names': async ({ body }) => policy.learn(parseNameAnswer(body)),
