@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { AgentInstance, AgentProcess } from '../../test/support/agent-process.ts';
@@ -53,6 +53,18 @@ describe('millrace agent', () => {
       expect((await agent.client.status()).pods).toEqual([]);
     });
     expect(existsSync(leftover)).toBe(false);
+  });
+
+  it('does what it is told although it cannot keep it for the next agent', async () => {
+    const file = instancePaths(instance.name).agentAcceleration;
+    await withAgent(['--accelerate', 'off'], async (agent) => {
+      await decided(agent);
+      // what is there cannot be replaced by a file
+      mkdirSync(file);
+      await expect(agent.client.accelerate('on')).rejects.toThrow();
+      expect(await agent.client.acceleration()).toMatchObject({ mode: 'on', active: true });
+    });
+    rmdirSync(file);
   });
 
   it('keeps what an earlier agent had on while it tries it itself', async () => {

@@ -47,16 +47,19 @@ export class Acceleration implements AsyncDisposable {
     void this.#follow();
   }
 
-  /** Sets the mode and keeps it for the agents to come. Answers when it holds: at once for `off`, else after a self-test. */
+  /** Sets the mode and keeps it for the agents to come. Answers when it holds: at once for `off`, else after a self-test. @throws UserError FILE_UNWRITABLE; it holds all the same */
   async setMode(mode: AccelerationMode): Promise<AccelerationStatus> {
     const { file, option, node, log } = this.#options;
     this.#chosen = { mode, by: 'command' };
     this.#abort.abort();
     this.#abort = new AbortController();
     if (mode === 'off') node.plane.setAcceleration('off');
-    await writeMode(file, mode, option);
-    log.info({ reason: mode }, 'the mode of acceleration was set');
-    await this.#follow();
+    try {
+      await writeMode(file, mode, option);
+    } finally {
+      log.info({ reason: mode }, 'the mode of acceleration was set');
+      await this.#follow();
+    }
     return this.status();
   }
 

@@ -1,8 +1,8 @@
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import type { AccelerationMode } from '../api/types.ts';
-import { asWriteError } from '../base/write-error.ts';
+import { replaceObject } from '../base/replace-file.ts';
 
 /** The mode that holds, and who said so. */
 export interface ChosenMode {
@@ -31,14 +31,7 @@ export async function readMode(path: string, option: AccelerationMode): Promise<
 /** Keeps a mode that was set while the agent runs that was started with `option`. @throws UserError FILE_UNWRITABLE where the disk is full */
 export async function writeMode(path: string, mode: AccelerationMode, option: AccelerationMode): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const temporary = `${path}.${process.pid}.tmp`;
-  try {
-    await writeFile(temporary, `${JSON.stringify({ mode, option })}\n`, { mode: 0o600 });
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw asWriteError(error, 'remember the mode of acceleration', path, 'Until then the mode that was set may not hold.');
-  }
+  await replaceObject(path, { mode, option });
 }
 
 function parsed(text: string): unknown {

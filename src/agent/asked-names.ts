@@ -1,13 +1,12 @@
 import { cidrContains, parseCidr, parseIp } from '../pods/address.ts';
+import { specialRanges } from '../pods/special-ranges.ts';
 import { matchesFqdn } from '../policy/fqdn.ts';
 import type { Peer, Policy, PolicyCluster } from '../policy/types.ts';
 
 type FqdnPeer = Extract<Peer, { kind: 'fqdn' }>;
 
-/** What no name outside of a cluster stands for: the machine itself, its links, groups. */
-const never = ['0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/3', '::/127', 'fe80::/10', 'ff00::/8'].flatMap(
-  (text) => parseCidr(text) ?? [],
-);
+/** What no name outside of a cluster stands for. */
+const never = specialRanges.flatMap((text) => parseCidr(text) ?? []);
 
 /** Which names policies ask for. Looks through a list of policies once; a cluster's is long. */
 export class AskedNames {

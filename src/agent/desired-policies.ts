@@ -5,12 +5,12 @@ import { dirname } from 'node:path';
 import type { PolicyOutcome, PolicySurroundings, PolicyUpdate } from '../api/policy-types.ts';
 import { UserError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
+import { replaceList, replaceObject } from '../base/replace-file.ts';
 import type { PolicyManifest } from '../manifests/types.ts';
 import { toPolicy } from '../policy/model.ts';
 import type { Policy, PolicyNamespace, PolicyNode, PolicyPod, PolicyService } from '../policy/types.ts';
 import type { PolicyName } from './policy-request.ts';
 import { parsePolicies, parsePolicyUpdate } from './policy-request.ts';
-import { replaceList, replaceObject } from './replace-file.ts';
 
 type Surroundings = Required<PolicySurroundings>;
 

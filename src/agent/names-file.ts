@@ -1,10 +1,10 @@
 import { readFile, rename } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Logger } from '../base/log.ts';
+import { replaceObject } from '../base/replace-file.ts';
 import { parseIp } from '../pods/address.ts';
 import { damagedPath } from './desired-policies.ts';
 import { LearnedNames } from './learned-names.ts';
-import { replaceObject } from './replace-file.ts';
 
 /** Answers that only prolong what is known wait so long for the disk: much less than anything is kept. */
 const prolongedMs = 60_000;

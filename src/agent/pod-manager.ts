@@ -19,6 +19,7 @@ import type { Machine } from './machine.ts';
 import { applyPodRules, removePodRules, rulesOf } from './pod-rules.ts';
 import type { PolicyManager } from './policy-manager.ts';
 import { preparePod } from './prepare-pod.ts';
+import { saveAgain } from './save-again.ts';
 import type { DesiredPods } from './state.ts';
 import { writeOrClose } from './table-full.ts';
 
@@ -150,7 +151,7 @@ export class PodManager implements AsyncDisposable {
   /** Compares the kernel with what should be there and mends it. Cheap: some hundred microseconds a pod. */
   reconcile(): Promise<void> {
     return this.inTurn(async () => {
-      await this.#saveAgain();
+      await saveAgain(this.#desired, 'desired pods', this.#log);
       this.#mendPrograms();
       await this.#plane.refresh();
       await this.#followNamespaces();
@@ -161,14 +162,6 @@ export class PodManager implements AsyncDisposable {
       }
       await this.#mendRules().catch((err: unknown) => this.#log.error({ err }, 'the rules of a pod could not be mended'));
     });
-  }
-
-  async #saveAgain(): Promise<void> {
-    try {
-      if (await this.#desired.saveAgain()) this.#log.info({}, 'the list of desired pods is on disk again');
-    } catch (err) {
-      if (!(err instanceof UserError)) this.#log.error({ err }, 'the list of desired pods could not be written');
-    }
   }
 
   #mendPrograms(): void {

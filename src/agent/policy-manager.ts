@@ -36,6 +36,7 @@ import { ClusterView } from './policy-cluster.ts';
 import { overviewOf } from './policy-overview.ts';
 import type { PolicyName } from './policy-request.ts';
 import { traceBoth } from './policy-trace.ts';
+import { saveAgain } from './save-again.ts';
 
 export interface PolicyManagerOptions {
   readonly plane: DataPlane;
@@ -162,7 +163,7 @@ export class PolicyManager implements Disposable {
   /** Compares the kernel with what should be there and mends it. */
   reconcile(): Promise<void> {
     return this.#inTurn(async () => {
-      await this.#saveAgain();
+      await saveAgain(this.#desired, 'desired policies', this.#log);
       await this.#expireNames();
       await this.#judged.compare(() => this.#waiting > 0);
       const { problem } = this.#judged;
@@ -178,14 +179,6 @@ export class PolicyManager implements Disposable {
       }
       await this.#pods.forgetOthers(this.#hasPolicies);
     });
-  }
-
-  async #saveAgain(): Promise<void> {
-    try {
-      if (await this.#desired.saveAgain()) this.#log.info({}, 'the lists of desired policies are on disk again');
-    } catch (err) {
-      if (!(err instanceof UserError)) this.#log.error({ err }, 'the lists of desired policies could not be written');
-    }
   }
 
   /** Why a new agent would not know the policies of this one; null: it would. */

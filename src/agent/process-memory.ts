@@ -13,7 +13,7 @@ export function keepMemorySmall(): void {
 }
 
 /**
- * Runs `work` without that: for what is large and seldom, as a cluster's whole list of policies, where the many collections would take a third of the time.
+ * Runs `work` without that: for what is large and seldom, as a cluster's whole list of policies, which many collections would hold up.
  * What is left of it goes with the next ones, some seconds later.
  */
 export async function withRoomToWork<T>(work: () => Promise<T>): Promise<T> {

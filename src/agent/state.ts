@@ -1,9 +1,9 @@
 import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Logger } from '../base/log.ts';
+import { replaceList } from '../base/replace-file.ts';
 import type { PodRequest } from '../pods/types.ts';
 import { parsePodRequest } from './pod-request.ts';
-import { replaceList } from './replace-file.ts';
 
 /**
  * What the agent was asked to enrol, on disk, so that a new agent knows it before anybody asks again. It is only the wish: whether a pod is

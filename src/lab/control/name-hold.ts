@@ -1,6 +1,7 @@
 import type { NameAnswer } from '../../api/policy-types.ts';
 import { readAnswer } from '../../mesh/dns/seen-answer.ts';
 import type { SeenAnswer } from '../../mesh/dns/server.ts';
+import { canonicalName } from '../../policy/fqdn.ts';
 
 /** Has the agent learn what a name outside of the cluster stands for before a pod does, so that its first connection already passes. */
 export class NameHold {
@@ -19,7 +20,7 @@ export class NameHold {
   before({ message, response }: Pick<SeenAnswer, 'message' | 'response'>): Promise<void> | null {
     const read = readAnswer(message, response);
     if (read === null || read.code !== 0 || read.addresses.length === 0) return null;
-    const name = read.query.toLowerCase().replace(/\.$/, '');
+    const name = canonicalName(read.query);
     if (name === this.#domain || name.endsWith(`.${this.#domain}`)) return null;
     const { addresses, ttl } = read;
     const key = JSON.stringify([name, addresses, ttl]);

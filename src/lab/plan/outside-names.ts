@@ -1,6 +1,7 @@
 import { UserError } from '../../base/errors.ts';
 import type { ZoneRecord } from '../../mesh/dns/zone.ts';
 import { parseIp } from '../../pods/address.ts';
+import { canonicalName } from '../../policy/fqdn.ts';
 import type { LabObjects } from './objects.ts';
 import { insideRange } from './outside.ts';
 import { meshNames } from './snapshot.ts';
@@ -34,7 +35,7 @@ export function outsideNames(objects: LabObjects): ReadonlyMap<string, readonly 
 }
 
 function parse(text: string, owner: string): { readonly name: string; readonly record: ZoneRecord } {
-  const [name = '', target, ...more] = text.split('=').map((part) => part.trim().toLowerCase().replace(/\.$/, ''));
+  const [name = '', target, ...more] = text.split('=').map(canonicalName);
   if (target === undefined || more.length > 0 || !namePattern.test(name))
     throw invalid(text, owner, 'it is not NAME=ADDRESS or NAME=OTHER.NAME');
   const taken = [meshNames.clusterDomain, 'arpa'].find((domain) => name === domain || name.endsWith(`.${domain}`));

@@ -1,6 +1,7 @@
 import { UserError } from '../../base/errors.ts';
 import type { IpAddress } from '../../pods/address.ts';
 import { cidrContains, parseCidr, parseIp } from '../../pods/address.ts';
+import { specialRanges } from '../../pods/special-ranges.ts';
 import { labNetwork } from './addresses.ts';
 import type { LabObjects } from './objects.ts';
 
@@ -14,13 +15,7 @@ export interface OutsideAddress {
 }
 
 /** The lab's own, which nobody outside has. */
-const inside = [
-  `${labNetwork.podPrefix4}.0/24`,
-  `${labNetwork.podPrefix6}/112`,
-  labNetwork.serviceCidr,
-  ...['127.0.0.0/8', '169.254.0.0/16', '0.0.0.0/8', '224.0.0.0/3'],
-  ...['::1/128', '::/128', 'fe80::/10', 'ff00::/8'],
-];
+const inside = [`${labNetwork.podPrefix4}.0/24`, `${labNetwork.podPrefix6}/112`, labNetwork.serviceCidr, ...specialRanges];
 
 /** What the objects want to find outside of the cluster, each once. Throws UserError ANNOTATION_INVALID. */
 export function outsideAddresses(objects: LabObjects): readonly OutsideAddress[] {

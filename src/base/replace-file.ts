@@ -1,6 +1,7 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
-import { asWriteError } from '../base/write-error.ts';
+import { asWriteError } from './write-error.ts';
 
+/** What is kept so is what the agent was asked for, and that holds first. */
 const meanwhile = 'It holds already, but a new agent would not know it.';
 
 /** Characters that are written at once. */
